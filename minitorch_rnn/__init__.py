@@ -1,0 +1,152 @@
+"""How gradients flow through recurrent networks: a tiny autograd, the slides' BPTT, the proof.
+
+`import minitorch_rnn as mt` gives PyTorch's names where it has one: `mt.tensor`, `t.backward()`,
+`mt.no_grad()`, `mt.autograd.grad`, `mt.nn`, `mt.optim`; array operations follow NumPy's names.
+`mt.bptt` holds the explicit algorithms of the lecture and `mt.verify` shows that all roads agree.
+
+Sizes, here and everywhere: T steps, B sequences in a batch, I inputs, H hidden units, L layers,
+O outputs.
+"""
+
+from minitorch_rnn import autograd, bptt, nn, numeric, optim
+from minitorch_rnn.backend import (
+    get_default_dtype,
+    manual_seed,
+    namespace,
+    set_default_dtype,
+    use,
+)
+from minitorch_rnn.engine import (
+    Parameter,
+    Tensor,
+    enable_grad,
+    is_grad_enabled,
+    no_grad,
+    primitive,
+    set_grad_enabled,
+    tensor,
+)
+from minitorch_rnn.ops import (
+    absolute,
+    add,
+    arange,
+    arctan,
+    argmax,
+    argmin,
+    astype,
+    bitwise_and,
+    bitwise_or,
+    broadcast_to,
+    clip,
+    clone,
+    concatenate,
+    cos,
+    cumsum,
+    divide,
+    einsum,
+    equal,
+    erf,
+    exp,
+    expm1,
+    eye,
+    flatten,
+    flip,
+    floor_divide,
+    full,
+    getitem,
+    greater,
+    greater_equal,
+    index_add,
+    index_update,
+    invert,
+    less,
+    less_equal,
+    linear,
+    log,
+    log1p,
+    log_softmax,
+    logsumexp,
+    matmul,
+    maximum,
+    mean,
+    minimum,
+    moveaxis,
+    multiply,
+    negative,
+    norm,
+    not_equal,
+    ones,
+    ones_like,
+    outer,
+    pad,
+    permute,
+    power,
+    prod,
+    rand,
+    randn,
+    relu,
+    remainder,
+    repeat,
+    reshape,
+    roll,
+    sigmoid,
+    sign,
+    sin,
+    softmax,
+    softplus,
+    split,
+    sqrt,
+    squeeze,
+    stack,
+    std,
+    subtract,
+    sum_to,
+    swapaxes,
+    take_along_axis,
+    tan,
+    tanh,
+    tile,
+    transpose,
+    unsqueeze,
+    var,
+    where,
+    zeros,
+    zeros_like,
+)
+from minitorch_rnn.ops import (
+    absolute as abs,
+)
+from minitorch_rnn.ops import (
+    reduce_all as all,
+)
+from minitorch_rnn.ops import (
+    reduce_any as any,
+)
+from minitorch_rnn.ops import (
+    reduce_max as max,
+)
+from minitorch_rnn.ops import (
+    reduce_min as min,
+)
+from minitorch_rnn.ops import (
+    reduce_sum as sum,
+)
+from minitorch_rnn.verify import Agreement, verify
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Agreement", "Parameter", "Tensor", "__version__", "abs", "absolute", "add", "all", "any",
+    "arange", "arctan", "argmax", "argmin", "astype", "autograd", "bitwise_and", "bitwise_or",
+    "bptt", "broadcast_to", "clip", "clone", "concatenate", "cos", "cumsum", "divide", "einsum",
+    "enable_grad", "equal", "erf", "exp", "expm1", "eye", "flatten", "flip", "floor_divide", "full",
+    "get_default_dtype", "getitem", "greater", "greater_equal", "index_add", "index_update",
+    "invert", "is_grad_enabled", "less", "less_equal", "linear", "log", "log1p", "log_softmax",
+    "logsumexp", "manual_seed", "matmul", "max", "maximum", "mean", "min", "minimum", "moveaxis",
+    "multiply", "namespace", "negative", "nn", "no_grad", "norm", "not_equal", "numeric", "ones",
+    "ones_like", "optim", "outer", "pad", "permute", "power", "primitive", "prod", "rand", "randn",
+    "relu", "remainder", "repeat", "reshape", "roll", "set_default_dtype", "set_grad_enabled",
+    "sigmoid", "sign", "sin", "softmax", "softplus", "split", "sqrt", "squeeze", "stack", "std",
+    "subtract", "sum", "sum_to", "swapaxes", "take_along_axis", "tan", "tanh", "tensor", "tile",
+    "transpose", "unsqueeze", "use", "var", "verify", "where", "zeros", "zeros_like",
+]  # fmt: skip

@@ -1,0 +1,213 @@
+"""Where arrays live: NumPy on the CPU or CuPy on a GPU. The only file that names cupy.
+
+An array's own type decides which library computes with it (`namespace`); `use` only decides where
+*new* arrays are made. Nothing here ever moves an array by itself. Random numbers are drawn on the
+host by NumPy for every backend, so one seed means one model everywhere.
+"""
+
+import math
+import os
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from minitorch_rnn.errors import BackendError, DTypeError
+
+__all__ = [
+    "Backend", "asarray", "backend_of", "current_backend", "default_generator", "erf",
+    "get_default_dtype", "manual_seed", "names", "namespace", "register", "set_default_dtype",
+    "to_numpy", "use",
+]  # fmt: skip
+
+
+class Backend(NamedTuple):
+    """An array library: its name, module and array type, and the two things NumPy lacks."""
+
+    name: str
+    xp: Any
+    ndarray: type
+    to_numpy: Callable[[Any], np.ndarray]
+    erf: Callable[[Any], Any]
+
+
+def _numpy() -> Backend:
+    erf_of_objects = np.frompyfunc(math.erf, 1, 1)
+
+    def erf(x: Any) -> Any:
+        return np.asarray(erf_of_objects(x)).astype(x.dtype)
+
+    return Backend("numpy", np, np.ndarray, np.asarray, erf)
+
+
+def _cupy() -> Backend:
+    try:
+        import cupy
+        from cupyx.scipy.special import erf
+    except ImportError as cause:
+        raise BackendError(
+            "use('cupy'): CuPy is not installed. For CUDA 12: pip install 'minitorch_rnn[cuda12]', "
+            "for CUDA 13: pip install 'minitorch_rnn[cuda13]'."
+        ) from cause
+    if not cupy.is_available():
+        raise BackendError(
+            f"use('cupy'): CuPy {cupy.__version__} is installed but finds no GPU or driver. "
+            "Install the NVIDIA driver, or stay on the CPU with use('numpy')."
+        )
+    return Backend("cupy", cupy, cupy.ndarray, cupy.asnumpy, erf)
+
+
+_loaders: dict[str, Callable[[], Backend]] = {"numpy": _numpy, "cupy": _cupy}
+_loaded: dict[str, Backend] = {}
+_by_type: dict[type, Backend] = {}
+
+
+def register(name: str, load: Callable[[], Backend]) -> None:
+    """Make a further array library known under `name`; `load` runs at its first use."""
+    _loaders[name] = load
+
+
+def names() -> list[str]:
+    """The names that `use` and `Tensor.to` understand."""
+    return list(_loaders)
+
+
+def _get(name: str) -> Backend:
+    if name not in _loaded:
+        if name not in _loaders:
+            known = ", ".join(repr(known) for known in _loaders)
+            raise BackendError(f"use({name!r}): the backends are {known}.")
+        backend = _loaders[name]()
+        _loaded[name] = _by_type[backend.ndarray] = backend
+    return _loaded[name]
+
+
+_current = _get("numpy")
+
+
+class use:
+    """Make new arrays on the backend `name`; as a context manager, only inside the block.
+
+    Raises:
+        BackendError: if the backend is unknown, not installed, or has no device. There is no
+            silent way back to the CPU.
+
+    >>> import minitorch_rnn as mt
+    >>> with mt.use("numpy"):
+    ...     mt.zeros(2).backend
+    'numpy'
+    """
+
+    def __init__(self, name: str) -> None:
+        global _current
+        self._before = _current
+        _current = _get(name)
+
+    def __enter__(self) -> Backend:
+        return _current
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        global _current
+        _current = self._before
+
+
+def current_backend() -> Backend:
+    """The backend on which new arrays are made."""
+    return _current
+
+
+def backend_of(array: Any) -> Backend | None:
+    """The backend whose array `array` is; None for numbers, lists and foreign objects."""
+    return _by_type.get(type(array))
+
+
+def namespace(*arrays: Any) -> Any:
+    """The array library to compute with: that of the first array that is not NumPy's, else NumPy.
+
+    >>> namespace(np.ones(3), 2.0).__name__
+    'numpy'
+    """
+    for array in arrays:
+        if type(array) is not np.ndarray:
+            backend = _by_type.get(type(array))
+            if backend is not None:
+                return backend.xp
+    return np
+
+
+def to_numpy(array: Any) -> np.ndarray:
+    """`array` as a NumPy array; a device array is copied to the host, visibly, here."""
+    backend = _by_type.get(type(array))
+    return np.asarray(array) if backend is None else backend.to_numpy(array)
+
+
+def erf(array: Any) -> Any:
+    """The error function on whichever backend `array` lives; NumPy itself has none."""
+    return (_by_type.get(type(array)) or _loaded["numpy"]).erf(array)
+
+
+_default_dtype = np.dtype(np.float64)
+
+
+def set_default_dtype(dtype: Any) -> None:
+    """Give new parameters, and tensors made from Python floats, this dtype (at first float64).
+
+    Raises:
+        DTypeError: if `dtype` is not a floating-point type.
+    """
+    global _default_dtype
+    if np.dtype(dtype).kind != "f":
+        raise DTypeError(
+            f"set_default_dtype: got {np.dtype(dtype)}; new parameters need a floating-point type, "
+            "such as 'float64' or 'float32'."
+        )
+    _default_dtype = np.dtype(dtype)
+
+
+def get_default_dtype() -> np.dtype[Any]:
+    """The dtype of new parameters and of tensors made from Python floats."""
+    return _default_dtype
+
+
+def asarray(values: Any, dtype: Any = None) -> Any:
+    """A new array holding a copy of `values`: numbers, nested lists or an array of any backend.
+
+    An array keeps its dtype, Python floats take the default dtype. A NumPy array or Python values
+    go to the current backend; a device array stays where it is.
+
+    Raises:
+        DTypeError: if `values` are not numbers.
+    """
+    backend = _by_type.get(type(values))
+    if backend is not None and backend.xp is not np:
+        return backend.xp.array(values, dtype=dtype)
+    array = np.array(values, dtype=dtype)
+    if array.dtype.kind not in "biufc":
+        raise DTypeError(f"tensor: {array.dtype} values cannot be computed with; give numbers.")
+    if dtype is None and not isinstance(values, np.ndarray | np.generic) and array.dtype == float:
+        array = array.astype(_default_dtype)
+    return array if _current.xp is np else _current.xp.asarray(array)
+
+
+_generator = np.random.default_rng()
+
+
+def manual_seed(seed: int) -> np.random.Generator:
+    """Restart the generator that draws initial weights and shuffles; returns it."""
+    global _generator
+    _generator = np.random.default_rng(seed)
+    return _generator
+
+
+def default_generator() -> np.random.Generator:
+    """The host generator used wherever no `rng=` is given."""
+    return _generator
+
+
+use(os.environ.get("MINITORCH_RNN_BACKEND") or "numpy")

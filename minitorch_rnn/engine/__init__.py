@@ -1,0 +1,19 @@
+"""The engine: Tensor, `primitive`, the backward walk and whether anything is recorded."""
+
+from minitorch_rnn.engine.primitive import REGISTRY, Op, composite, primitive, raw, variadic
+from minitorch_rnn.engine.recording import (
+    enable_grad,
+    is_grad_enabled,
+    no_grad,
+    set_grad_enabled,
+)
+from minitorch_rnn.engine.tensor import Handle, Parameter, Tensor, constant, tensor
+from minitorch_rnn.engine.walk import Piece, backward, clone, seed_of, walk
+
+__all__ = [
+    "REGISTRY", "Handle", "Op", "Parameter", "Piece", "Tensor", "clone", "composite", "constant",
+    "enable_grad", "is_grad_enabled", "no_grad", "primitive", "raw", "seed_of", "set_grad_enabled",
+    "tensor", "variadic", "walk",
+]  # fmt: skip
+
+Tensor.backward = backward  # type: ignore[method-assign, assignment]

@@ -1,0 +1,213 @@
+"""`primitive`: an array function and its derivative rules become one differentiable operation.
+
+A rule is a plain function `(g, y, *inputs, *attrs)` that returns the gradient of one input from the
+gradient `g` of the output. The walk calls it on raw arrays; with `create_graph=True` it calls the
+same rule on Tensors, so derivatives of every order come from one line. Rules therefore use
+operators, methods that arrays and Tensors share, and other primitives, and nothing else.
+"""
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+from minitorch_rnn import backend
+from minitorch_rnn.engine.recording import _grad_enabled
+from minitorch_rnn.engine.tensor import Tensor, node
+from minitorch_rnn.errors import BackendError, DTypeError, ShapeError
+
+_is_enabled = _grad_enabled.get
+_PYTORCH_NAMES = {"dim": "axis", "keepdim": "keepdims", "correction": "ddof"}
+_NUMBERS = {float, int, bool, type(None)}  # operands that nobody can change afterwards
+
+REGISTRY: dict[str, "Op"] = {}  # every primitive by name; the tests hold a row for each
+
+
+class Op:
+    """What all nodes made by one primitive share: its name, array function and rules."""
+
+    __slots__ = ("arity", "forward", "name", "parameters", "recorded", "rules", "variants")
+
+    def __init__(self, forward: Callable[..., Any], rules: tuple[Any, ...]) -> None:
+        self.name = forward.__name__.strip("_")
+        self.forward = forward
+        self.rules = rules
+        self.arity = len(rules)
+        self.parameters = forward.__code__.co_varnames[: forward.__code__.co_argcount]
+        self.recorded = any(rules)
+        self.variants: dict[int, Op] = {}
+
+    def __repr__(self) -> str:
+        return f"Op({self.name})"
+
+    def complete(self, args: tuple[Any, ...], named: dict[str, Any]) -> tuple[Any, ...]:
+        """Positional arguments in the order of the array function, defaults filled in."""
+        return _bind(self.name, self.parameters, self.forward.__defaults__ or (), args, named)
+
+    def of_arity(self, arity: int) -> "Op":
+        """The variant of a variadic primitive for `arity` inputs: one rule for each of them."""
+        if arity not in self.variants:
+            op = Op(self.forward, (None,) * arity)
+            op.rules = tuple(functools.partial(self.rules[0], i) for i in range(arity))
+            op.name, op.recorded = self.name, True
+            self.variants[arity] = op
+        return self.variants[arity]
+
+
+def primitive(*rules: Callable[..., Any] | None) -> Callable[[Callable[..., Any]], Any]:
+    """Make a differentiable operation of an array function whose first inputs have these `rules`.
+
+    One rule for each differentiable input, in order; the function's further parameters are
+    attributes. A rule `None` marks an input, or an operation, without a derivative. Called without
+    a Tensor, the operation is its array function: arrays in, array out.
+
+    >>> from minitorch_rnn import tensor
+    >>> from minitorch_rnn.engine import primitive
+    >>> @primitive(lambda g, y, x: g * 3 * x * x)
+    ... def cube(x):
+    ...     return x * x * x
+    >>> x = tensor(2.0, requires_grad=True)
+    >>> cube(x).backward()
+    >>> x.grad
+    tensor(12.)
+    """
+
+    def decorate(forward: Callable[..., Any]) -> Any:
+        op = REGISTRY[forward.__name__.strip("_")] = Op(forward, rules)
+        total = len(op.parameters)
+
+        @functools.wraps(forward)
+        def operation(*args: Any, **named: Any) -> Any:
+            if named or len(args) != total:
+                args = op.complete(args, named)
+            return apply(op, args)
+
+        return operation
+
+    return decorate
+
+
+def variadic(rule: Callable[..., Any], attrs: int) -> Callable[[Callable[..., Any]], Any]:
+    """As `primitive`, for any number of inputs followed by `attrs` attributes, all positional.
+
+    The one rule takes the number of the input first: `(i, g, y, *inputs, *attrs)`.
+    """
+
+    def decorate(forward: Callable[..., Any]) -> Any:
+        op = REGISTRY[forward.__name__.strip("_")] = Op(forward, (rule,))
+
+        @functools.wraps(forward)
+        def operation(*args: Any) -> Any:
+            return apply(op.of_arity(len(args) - attrs), args)
+
+        return operation
+
+    return decorate
+
+
+def composite(function: Callable[..., Any]) -> Any:
+    """Let a function made of primitives understand `dim` and `keepdim` as primitives do."""
+    code = function.__code__
+    parameters = code.co_varnames[: code.co_argcount]
+
+    @functools.wraps(function)
+    def operation(*args: Any, **named: Any) -> Any:
+        if named and not code.co_flags & 0x04:  # without *args, names map onto positions
+            args = _bind(function.__name__, parameters, function.__defaults__ or (), args, named)
+            named = {}
+        return function(*args, **named)
+
+    return operation
+
+
+def apply(op: Op, args: tuple[Any, ...]) -> Any:
+    """Compute `op`, and record it if an input requires a gradient and recording is on."""
+    inputs = args[: op.arity]
+    attrs = args[op.arity :]
+    values = []
+    any_tensor = tracked = mutable = False
+    for x in inputs:
+        if isinstance(x, Tensor):
+            values.append(x._data)
+            any_tensor = True
+            if x._tracked:
+                tracked = True
+        else:
+            values.append(x)
+            if x.__class__ not in _NUMBERS:
+                mutable = True
+    try:
+        y = op.forward(*values, *attrs)
+    except (TypeError, ValueError, IndexError) as cause:
+        raise _explained(op, inputs, cause) from cause
+    if not any_tensor:
+        return y
+    if tracked and op.recorded and _is_enabled():
+        if mutable:
+            inputs = tuple([_kept(x, y) for x in inputs])
+        return node(y, op, inputs, attrs)
+    return node(y, None, (), ())
+
+
+def _kept(x: Any, y: Any) -> Any:
+    """An operand as the graph keeps it: the caller may change an array or a list afterwards."""
+    if isinstance(x, list | tuple):
+        return backend.namespace(y).asarray(x)
+    return x.copy() if backend.backend_of(x) is not None else x
+
+
+def _bind(
+    name: str,
+    parameters: tuple[str, ...],
+    defaults: tuple[Any, ...],
+    args: tuple[Any, ...],
+    named: dict[str, Any],
+) -> tuple[Any, ...]:
+    given = dict(zip(parameters, args, strict=False))
+    for key, value in named.items():
+        key = key if key in parameters else _PYTORCH_NAMES.get(key, key)
+        if key not in parameters or key in given:
+            problem = "is given twice" if key in given else "is not one of its arguments"
+            raise TypeError(f"{name}: {key!r} {problem}: {name}({', '.join(parameters)}).")
+        given[key] = value
+    given = dict(zip(parameters[len(parameters) - len(defaults) :], defaults, strict=True)) | given
+    if len(args) > len(parameters) or len(given) < len(parameters):
+        raise TypeError(
+            f"{name}: takes {name}({', '.join(parameters)}), "
+            f"got {len(args)} positional and {len(named)} named arguments."
+        )
+    return tuple([given[key] for key in parameters])
+
+
+def _explained(op: Op, inputs: tuple[Any, ...], cause: Exception) -> Exception:
+    """The error of an array library, told in terms of the operation and its inputs."""
+    if isinstance(cause, ShapeError | DTypeError | BackendError):
+        return cause
+    owners = {owner.name for x in inputs if (owner := backend.backend_of(raw(x)))}
+    if len(owners) > 1:
+        return BackendError(mixed(op.name, inputs))
+    shapes = " and ".join(str(x.shape) for x in inputs if hasattr(x, "shape"))
+    if isinstance(cause, IndexError):
+        return IndexError(f"{op.name} of shape {shapes}: {cause}")
+    if isinstance(cause, ValueError):
+        return ShapeError(f"{op.name}: shapes {shapes} do not fit: {cause}")
+    kinds = " and ".join(str(getattr(x, "dtype", type(x).__name__)) for x in inputs)
+    return DTypeError(f"{op.name}: cannot compute with {kinds}: {cause}")
+
+
+def raw(x: Any) -> Any:
+    """The array inside a Tensor; anything else as it is."""
+    return x._data if isinstance(x, Tensor) else x
+
+
+def mixed(name: str, inputs: tuple[Any, ...]) -> str:
+    """The message for arrays of two backends in one operation, with the line that mends it."""
+    told = []
+    for i, x in enumerate(inputs):
+        if owner := backend.backend_of(raw(x)):
+            kind = "tensor" if isinstance(x, Tensor) else "array"
+            told.append(f"input {i} is a {kind} of shape {x.shape} on {owner.name!r}")
+            target = owner.name
+    return (
+        f"{name}: {', '.join(told)}. Arrays never move by themselves; "
+        f"move one of them: x.to({target!r})."
+    )

@@ -1,0 +1,83 @@
+"""Whether operations are recorded: no_grad, enable_grad and what they share."""
+
+import functools
+from collections.abc import Callable
+from contextvars import ContextVar
+from typing import Any
+
+_grad_enabled: ContextVar[bool] = ContextVar("grad_enabled", default=True)
+
+
+class set_grad_enabled:
+    """Record operations or not, inside a `with` block or a decorated function or generator.
+
+    The setting belongs to the thread (or async task), and leaving the block restores whatever
+    was set before it, also after an exception.
+    """
+
+    def __init__(self, enabled: bool) -> None:
+        self._enabled = bool(enabled)
+        self._tokens: list[Any] = []
+
+    def __enter__(self) -> None:
+        self._tokens.append(_grad_enabled.set(self._enabled))
+
+    def __exit__(self, *error: object) -> None:
+        _grad_enabled.reset(self._tokens.pop())
+
+    def __call__(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        import inspect
+
+        enabled = self._enabled
+
+        @functools.wraps(function)
+        def call(*args: Any, **named: Any) -> Any:
+            with set_grad_enabled(enabled):
+                return function(*args, **named)
+
+        @functools.wraps(function)
+        def generate(*args: Any, **named: Any) -> Any:
+            # The setting holds while the generator runs, and not while its caller does.
+            generator = function(*args, **named)
+            resume, sent = generator.send, None
+            while True:
+                try:
+                    with set_grad_enabled(enabled):
+                        value = resume(sent)
+                except StopIteration as stop:
+                    return stop.value
+                try:
+                    resume, sent = generator.send, (yield value)
+                except GeneratorExit:
+                    generator.close()
+                    raise
+                except BaseException as error:
+                    resume, sent = generator.throw, error
+
+        return generate if inspect.isgeneratorfunction(function) else call
+
+
+class no_grad(set_grad_enabled):
+    """Record nothing; see `set_grad_enabled`.
+
+    >>> import minitorch_rnn as mt
+    >>> x = mt.tensor(3.0, requires_grad=True)
+    >>> with mt.no_grad():
+    ...     (x * x).requires_grad
+    False
+    """
+
+    def __init__(self) -> None:
+        super().__init__(False)
+
+
+class enable_grad(set_grad_enabled):
+    """Record again inside a `no_grad` block; see `set_grad_enabled`."""
+
+    def __init__(self) -> None:
+        super().__init__(True)
+
+
+def is_grad_enabled() -> bool:
+    """Whether operations are being recorded here and now."""
+    return _grad_enabled.get()

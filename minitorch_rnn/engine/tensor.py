@@ -1,0 +1,363 @@
+"""Tensor: the array that remembers how it was made, and so the node of the graph itself.
+
+A Tensor holds its value and, where a gradient may be asked for, the operation, inputs and
+attributes that produced it. One counter numbers all Tensors. The number is the order in which the
+backward walk visits the graph, newest first, and also a clock: an input whose number is higher than
+its user's was changed after it was used, and the walk refuses it.
+
+How nodes are made is in `primitive`, how gradients flow back is in `walk`, what the operations
+compute is in `ops`; `operators` lists the methods that are bound from there.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable, Iterator
+from itertools import count
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy import ndarray
+
+from minitorch_rnn import backend
+from minitorch_rnn.engine.operators import Operators
+from minitorch_rnn.errors import BackendError, DTypeError, GraphError, ShapeError
+
+if TYPE_CHECKING:
+    from minitorch_rnn.engine.primitive import Op
+
+_tick = count().__next__
+_NO_HOOKS: MappingProxyType[int, Any] = MappingProxyType({})
+
+
+class Tensor(Operators):
+    """An array with an optional record of how it was computed.
+
+    Args:
+        data: numbers, nested lists, an array of any backend or a Tensor; always copied.
+        dtype: of the new tensor. None keeps an array's dtype and gives Python floats the default.
+        requires_grad: record what is computed from this tensor, so that it can have a gradient.
+
+    Raises:
+        DTypeError: if the dtype is not a number's, or not a float's where a gradient is required.
+
+    >>> import minitorch_rnn as mt
+    >>> x = mt.tensor([1.0, 2.0], requires_grad=True)
+    >>> (x * x).sum().backward()
+    >>> x.grad
+    tensor([2., 4.])
+    """
+
+    __slots__ = (
+        "__weakref__", "_attrs", "_data", "_hooks", "_index", "_inputs", "_op", "_tracked", "grad",
+    )  # fmt: skip
+
+    # NumPy must not take `array * tensor` apart element by element: it is ours.
+    __array_ufunc__ = None
+
+    grad: Tensor | None
+
+    def __init__(self, data: Any, dtype: Any = None, requires_grad: bool = False) -> None:
+        if isinstance(data, Tensor):
+            data = data._data
+        self._data: Any = backend.asarray(data, dtype)
+        self._index = _tick()
+        self._op: Op | None = None
+        self._inputs: tuple[Any, ...] | None = ()
+        self._attrs: tuple[Any, ...] = ()
+        self._hooks: Any = _NO_HOOKS
+        self._tracked = False
+        self.grad = None
+        if requires_grad:
+            self.requires_grad = True
+
+    # What it holds ------------------------------------------------------------------------------
+
+    @property
+    def data(self) -> Any:
+        """The value as a plain array: a read-only view on NumPy, since rules may read it later.
+
+        Assigning (`p.data = new`) is `p.update_(new)`.
+        """
+        view = self._data.view()
+        if isinstance(view, ndarray):
+            view.flags.writeable = False
+        return view
+
+    @data.setter
+    def data(self, values: Any) -> None:
+        self.update_(values)
+
+    @property
+    def requires_grad(self) -> bool:
+        """Whether operations on this tensor are recorded."""
+        return self._tracked
+
+    @requires_grad.setter
+    def requires_grad(self, required: bool) -> None:
+        if required and self._data.dtype.kind != "f":
+            raise DTypeError(
+                "requires_grad: only floating-point tensors can require gradients, "
+                f"got {self._data.dtype}. Convert first: x.astype('float64')."
+            )
+        if self._op is not None and not required:
+            raise GraphError(
+                f"requires_grad: this tensor was computed by {self._op.name!r}, and only a leaf "
+                "can stop requiring a gradient. Use y.detach() for a copy without history."
+            )
+        self._tracked = bool(required)
+
+    def requires_grad_(self, required: bool = True) -> Tensor:
+        """Set `requires_grad` and return the tensor itself."""
+        self.requires_grad = required
+        return self
+
+    @property
+    def is_leaf(self) -> bool:
+        """True for a tensor that no recorded operation produced."""
+        return self._op is None
+
+    def detach(self) -> Tensor:
+        """The same value without history: nothing flows back through it."""
+        return constant(self._data)
+
+    def update_(self, values: Any) -> Tensor:
+        """Replace the value in place, as optimisers and loaders do; returns the tensor itself.
+
+        A graph that already used the old value notices and raises in `backward`.
+
+        Raises:
+            GraphError: if the tensor was computed by a recorded operation.
+            ShapeError: if `values` have another shape.
+        """
+        if self._op is not None:
+            raise GraphError(
+                f"update_: this tensor was computed by {self._op.name!r}; only a leaf can be "
+                "updated in place. Compute a new tensor instead."
+            )
+        xp = backend.namespace(self._data)
+        raw = values._data if isinstance(values, Tensor) else values
+        if backend.backend_of(raw) not in (None, backend.backend_of(self._data)):
+            raise BackendError(
+                f"update_: the tensor lives on {self.backend!r}, the values do not. "
+                f"Move them first: values.to({self.backend!r})."
+            )
+        new = xp.array(raw, dtype=self._data.dtype)  # a copy: the caller keeps its own
+        if new.shape != self._data.shape:
+            raise ShapeError(
+                f"update_: got values of shape {new.shape} for a tensor of shape {self.shape}."
+            )
+        self._rebind(new)
+        return self
+
+    def _rebind(self, array: Any) -> None:
+        self._data = array
+        self._index = _tick()  # later than every node that used the old value
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Size of every axis."""
+        return self._data.shape  # type: ignore[no-any-return]
+
+    @property
+    def ndim(self) -> int:
+        """Number of axes."""
+        return self._data.ndim  # type: ignore[no-any-return]
+
+    @property
+    def size(self) -> int:
+        """Number of elements, as in NumPy (PyTorch's `numel()`)."""
+        return self._data.size  # type: ignore[no-any-return]
+
+    @property
+    def dtype(self) -> Any:
+        """Type of the elements."""
+        return self._data.dtype
+
+    @property
+    def backend(self) -> str:
+        """Name of the backend the value lives on."""
+        owner = backend.backend_of(self._data)
+        assert owner is not None
+        return owner.name
+
+    # Gradients ----------------------------------------------------------------------------------
+
+    def register_hook(self, hook: Callable[[Tensor], Tensor | None]) -> Handle:
+        """Call `hook(gradient)` when this tensor's gradient is complete.
+
+        The hook may return another gradient of the same shape, which then takes its place.
+        Returns a handle whose `remove()` undoes the registration.
+        """
+        if not self._tracked:
+            raise GraphError("register_hook: this tensor does not require a gradient, none comes.")
+        if self._hooks is _NO_HOOKS:
+            self._hooks = {}
+        return Handle(self._hooks, hook)
+
+    def retain_grad(self) -> None:
+        """Give this computed tensor a `.grad`, as leaves have one."""
+        if self._op is not None:
+            me = weakref.ref(self)  # the tensor holds the hook, so the hook must not hold it
+
+            def keep(gradient: Tensor) -> None:
+                if (tensor := me()) is not None:
+                    tensor._accumulate(gradient)
+
+            self.register_hook(keep)
+
+    def _accumulate(self, gradient: Tensor) -> None:
+        self.grad = gradient if self.grad is None else self.grad + gradient
+
+    # Leaving the graph --------------------------------------------------------------------------
+
+    def item(self) -> Any:
+        """The one element as a Python number."""
+        if self._data.size != 1:
+            raise ShapeError(f"item: the tensor has shape {self.shape}; only one element converts.")
+        return self._data.item()
+
+    def tolist(self) -> Any:
+        """The elements as nested Python lists."""
+        return self._data.tolist()
+
+    def numpy(self) -> ndarray:
+        """The value as a NumPy array: a read-only view, or a copy from a device.
+
+        Raises:
+            GraphError: if the tensor requires a gradient, which would be lost without a word.
+        """
+        if self._tracked:
+            raise GraphError(
+                "numpy: this tensor requires a gradient, and NumPy would lose it. "
+                "Use y.detach().numpy()."
+            )
+        return backend.to_numpy(self.data)
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> ndarray:
+        if self._data.__class__ is not ndarray:
+            raise BackendError(
+                f"numpy: this tensor lives on {self.backend!r}; use y.numpy() to copy it here."
+            )
+        return np.array(self.numpy(), dtype=dtype, copy=copy)
+
+    def __dlpack__(self, **options: Any) -> Any:
+        if self._tracked:
+            raise BufferError("dlpack: this tensor requires a gradient; export y.detach().")
+        return self._data.__dlpack__(**options)
+
+    def __dlpack_device__(self) -> Any:
+        return self._data.__dlpack_device__()
+
+    def __float__(self) -> float:
+        return float(self.item())
+
+    def __int__(self) -> int:
+        return int(self.item())
+
+    def __index__(self) -> int:
+        if self._data.dtype.kind not in "iu":
+            raise DTypeError(f"index: got a {self._data.dtype} tensor; an index is an integer.")
+        return int(self.item())
+
+    def __bool__(self) -> bool:
+        if self._data.size != 1:
+            raise ShapeError(
+                f"bool: a tensor of shape {self.shape} has no single truth value. "
+                "Use (a == b).all() or .any()."
+            )
+        return bool(self.item())
+
+    def __len__(self) -> int:
+        if not self._data.ndim:
+            raise DTypeError("len: a 0-d tensor has no length.")
+        return len(self._data)
+
+    def __iter__(self) -> Iterator[Tensor]:
+        return (self[i] for i in range(len(self)))
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        from minitorch_rnn.ops import index_update
+
+        if self._tracked or (isinstance(value, Tensor) and value._tracked):
+            raise GraphError(
+                "t[...] = v would change a value that the graph may still need. "
+                "Use t = mt.index_update(t, key, v), which is differentiable."
+            )
+        self.update_(index_update(self, key, value))  # type: ignore[no-untyped-call]
+
+    def __repr__(self) -> str:
+        text = np.array2string(
+            backend.to_numpy(self._data), separator=", ", prefix="tensor(", threshold=1000
+        )
+        dtype = self._data.dtype
+        note = "" if dtype in (backend.get_default_dtype(), int, bool) else f", dtype={dtype}"
+        if self.backend != "numpy":
+            note += f", backend={self.backend!r}"
+        if self._op is not None:
+            note += f", op={self._op.name}"
+        elif self._tracked:
+            note += ", requires_grad=True"
+        return f"tensor({text}{note})"
+
+    def __format__(self, spec: str) -> str:
+        return format(self.item(), spec) if spec else repr(self)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        if self._op is not None:
+            raise GraphError(
+                "copy: only graph leaves can be deep-copied or pickled; use y.detach()."
+            )
+        return type(self), (backend.to_numpy(self._data), None, self._tracked)
+
+    __hash__ = object.__hash__
+
+
+class Parameter(Tensor):
+    """A Tensor that a Module owns and an optimiser updates: it requires a gradient."""
+
+    __slots__ = ()
+
+    def __init__(self, data: Any, dtype: Any = None, requires_grad: bool = True) -> None:
+        super().__init__(data, dtype, requires_grad)
+
+
+class Handle:
+    """What `register_hook` returns; `remove()` takes the hook out again."""
+
+    def __init__(self, hooks: dict[int, Any], hook: Callable[..., Any]) -> None:
+        self._hooks, self._id = hooks, _tick()
+        hooks[self._id] = hook
+
+    def remove(self) -> None:
+        """Undo the registration; a second call does nothing."""
+        self._hooks.pop(self._id, None)
+
+
+def constant(array: Any) -> Tensor:
+    """A Tensor around `array` itself, without history. For arrays nobody else will change."""
+    return node(array, None, (), ())
+
+
+def tensor(data: Any, dtype: Any = None, requires_grad: bool = False) -> Tensor:
+    """A new Tensor holding a copy of `data`; see `Tensor`."""
+    return Tensor(data, dtype, requires_grad)
+
+
+def node(data: Any, op: Op | None, inputs: tuple[Any, ...], attrs: tuple[Any, ...]) -> Tensor:
+    if data.__class__ is not ndarray and backend.backend_of(data) is None:
+        data = np.asarray(data)  # NumPy's reductions and 0-d arithmetic give scalars
+    y = _new(Tensor)
+    y._data = data
+    y._op = op
+    y._inputs = inputs
+    y._attrs = attrs
+    y._tracked = op is not None
+    y._hooks = _NO_HOOKS
+    y.grad = None
+    y._index = _tick()
+    return y
+
+
+_new = Tensor.__new__

@@ -1,0 +1,222 @@
+"""The backward walk: gradients flow from outputs to leaves, newest node first.
+
+One loop over a heap, no recursion. A node is visited once, when all its users have been, so the sum
+of their contributions is complete; it is freed as the walk leaves it.
+"""
+
+from collections.abc import Callable, Sequence
+from heapq import heappop, heappush
+from typing import Any, NamedTuple
+
+from minitorch_rnn import backend
+from minitorch_rnn.engine.primitive import primitive, raw
+from minitorch_rnn.engine.tensor import Tensor, constant
+from minitorch_rnn.errors import GraphError, ShapeError
+
+
+class Piece(NamedTuple):
+    """A gradient for part of an input: the rest is zero. `add` puts all pieces into one buffer.
+
+    A rule that returns `g` scattered into zeros would cost the size of its input each time, and a
+    sequence of T steps sliced T times would cost T². The walk collects the pieces instead.
+    """
+
+    key: Any
+    gradient: Any
+    add: Callable[..., Any]
+
+
+def seed_of(output: Tensor, gradient: Any, create_graph: bool = False) -> Any:
+    """The gradient that starts the walk at `output`; implied only for a scalar."""
+    if not isinstance(output, Tensor) or not output._tracked:
+        raise GraphError(
+            "backward: the output does not require a gradient: nothing it was computed from has "
+            "requires_grad=True, or it was computed under no_grad()."
+        )
+    data = output._data
+    if gradient is None:
+        if data.size != 1:
+            raise GraphError(
+                f"backward: the output has shape {data.shape}, and a gradient is implied only for "
+                f"one element. Pass gradient= of shape {data.shape}, or reduce: y.sum().backward()."
+            )
+        gradient = backend.namespace(data).ones(data.shape, dtype=data.dtype)
+    if create_graph and isinstance(gradient, Tensor):
+        seed = gradient
+    else:
+        seed = raw(gradient)
+        if backend.backend_of(seed) is None:
+            seed = backend.namespace(data).asarray(seed, dtype=data.dtype)
+    if seed.shape != data.shape:
+        raise ShapeError(
+            f"backward: gradient has shape {seed.shape}, but the output has shape {data.shape}."
+        )
+    return seed
+
+
+@primitive(lambda g, y, x: g)
+def clone(x: Any) -> Any:
+    """A copy of x that shares no memory with it; gradients flow through."""
+    return x.copy()
+
+
+def backward(
+    self: Tensor,
+    gradient: Any = None,
+    retain_graph: bool | None = None,
+    create_graph: bool = False,
+) -> None:
+    """Add d(self)/d(leaf), times `gradient`, to `.grad` of every leaf that requires it.
+
+    Args:
+        gradient: gradient of some later scalar with respect to this tensor, of its shape.
+            May be left out for a single element, where it is 1.
+        retain_graph: keep the graph for a further walk; None means as `create_graph`.
+        create_graph: record the walk itself, so that the gradients can be differentiated.
+            Leaves and their `.grad` then refer to each other; prefer `autograd.grad`.
+
+    Raises:
+        GraphError: without a graph, without a gradient for a non-scalar, over a graph that was
+            walked and freed, or when an input was changed in place since it was used.
+        ShapeError: if `gradient` has another shape than the tensor.
+    """
+    walk([self], [seed_of(self, gradient, create_graph)], None, retain_graph, create_graph)
+
+
+def walk(
+    outputs: Sequence[Tensor],
+    seeds: Sequence[Any],
+    wanted: dict[int, Tensor] | None,
+    retain_graph: bool | None = None,
+    create_graph: bool = False,
+) -> dict[int, Tensor]:
+    """Send `seeds` back from `outputs`.
+
+    With `wanted` (tensors by index) only the paths to those are followed and their gradients are
+    returned by index; with None every leaf that requires a gradient adds it to its `.grad`.
+    """
+    retain = create_graph if retain_graph is None else retain_graph
+    useful = None if wanted is None else _leading_to(wanted, outputs)
+    nodes: dict[int, Tensor] = {}  # tensors waiting for their turn
+    totals: dict[int, Any] = {}  # the sum of what has reached each of them
+    pieces: dict[int, list[Piece]] = {}
+    owned: set[int] = set()  # totals that were made here and may be added to in place
+    heap: list[int] = []
+    found: dict[int, Tensor] = {}
+    if create_graph:
+        seeds = [seed if isinstance(seed, Tensor) else constant(seed) for seed in seeds]
+    work = list(zip(outputs, seeds, strict=True))
+    while True:
+        for x, g in work:
+            i = x._index
+            if i not in nodes:
+                nodes[i] = x
+                heappush(heap, -i)
+            if g.__class__ is Piece:
+                pieces.setdefault(i, []).append(g)
+                continue
+            if g.dtype != x._data.dtype:
+                g = g.astype(x._data.dtype)
+            if i not in totals:
+                totals[i] = g
+            elif i in owned:
+                totals[i] += g
+            else:
+                totals[i] = totals[i] + g
+                owned.add(i)
+        if not heap:
+            return found
+        i = -heappop(heap)
+        y = nodes.pop(i)
+        if i in pieces:
+            collected = pieces.pop(i)
+            total = collected[0].add(collected, y)
+            total = total + totals.pop(i) if i in totals else total
+            owned.add(i)
+        else:
+            total = totals.pop(i)
+        if y._hooks:
+            total = _after_hooks(y, total)
+        if (y._op is None) if wanted is None else (i in wanted):
+            mine = total if i in owned else clone(total)
+            mine = mine if isinstance(mine, Tensor) else constant(mine)
+            if wanted is None:
+                y._accumulate(mine)
+            else:
+                found[i] = mine
+        work = _contributions(y, i, total, useful, create_graph) if y._op is not None else []
+        if not retain and y._op is not None:
+            y._inputs = None
+            y._attrs = ()
+
+
+def _contributions(
+    y: Tensor, i: int, g: Any, useful: set[int] | None, create_graph: bool
+) -> list[tuple[Tensor, Any]]:
+    """What the gradient `g` of node `y` gives to each of its inputs."""
+    op, inputs = y._op, y._inputs
+    assert op is not None
+    if inputs is None:
+        raise _walked_before(y)
+    args = [y] if create_graph else [y._data]
+    for k, x in enumerate(inputs):
+        if isinstance(x, Tensor):
+            if x._index > i:
+                raise GraphError(
+                    f"backward: input {k} of {op.name!r} (shape {x.shape}) was changed in place "
+                    f"after {op.name!r} used it. Call backward() before the optimizer step."
+                )
+            args.append(x if create_graph else x._data)
+        else:
+            args.append(x)
+    args.extend(y._attrs)
+    return [
+        (x, rule(g, *args))
+        for x, rule in zip(inputs, op.rules, strict=True)
+        if rule is not None
+        and isinstance(x, Tensor)
+        and x._tracked
+        and (useful is None or x._index in useful)
+    ]
+
+
+def _after_hooks(y: Tensor, total: Any) -> Any:
+    for hook in list(y._hooks.values()):
+        shown = clone(total) if isinstance(total, Tensor) else constant(total.copy())
+        new = hook(shown)
+        if new is None:
+            continue
+        if new.shape != y.shape:
+            raise GraphError(
+                f"hook: returned a gradient of shape {new.shape} for a tensor of shape {y.shape}."
+            )
+        total = new if isinstance(total, Tensor) else raw(new)
+    return total
+
+
+def _leading_to(wanted: dict[int, Tensor], outputs: Sequence[Tensor]) -> set[int]:
+    """Indices of the tensors through which a gradient reaches a wanted one."""
+    reached = {y._index: y for y in outputs}
+    stack = list(outputs)
+    while stack:
+        y = stack.pop()
+        if y._inputs is None:
+            raise _walked_before(y)
+        for x in y._inputs:
+            if isinstance(x, Tensor) and x._tracked and x._index not in reached:
+                reached[x._index] = x
+                stack.append(x)
+    useful: set[int] = set()
+    for i in sorted(reached):  # inputs before their users
+        inputs = reached[i]._inputs or ()
+        if i in wanted or any(isinstance(x, Tensor) and x._index in useful for x in inputs):
+            useful.add(i)
+    return useful
+
+
+def _walked_before(y: Tensor) -> GraphError:
+    name = y._op.name if y._op else "leaf"
+    return GraphError(
+        f"backward: trying to go backward through the graph a second time: {name!r} (shape "
+        f"{y.shape}) was freed by the first. Pass retain_graph=True to the first call."
+    )

@@ -1,0 +1,38 @@
+"""Every exception this library raises on purpose.
+
+Each one subclasses the builtin a caller would expect, so `except ValueError` keeps working, and
+each message says who complains, what came, what was needed and what to do. Wrong indices and axes
+raise the builtin IndexError, which already says it all.
+"""
+
+
+class ShapeError(ValueError):
+    """Shapes, sizes or lengths do not fit; the message holds both."""
+
+
+class DTypeError(TypeError):
+    """An array has a dtype that the operation or the graph cannot use."""
+
+
+class GraphError(RuntimeError):
+    """The recorded graph cannot give the gradient that was asked for."""
+
+
+class BackendError(RuntimeError):
+    """A backend is missing, or arrays of two backends met in one operation."""
+
+
+class DataError(ValueError):
+    """A data set is unreadable, empty or too short; the message names the file and the reason."""
+
+
+class StateError(RuntimeError):
+    """A state_dict does not fit the module; the message lists every difference at once."""
+
+
+class RunError(ValueError):
+    """A run folder is missing a file, or one of its files cannot be used; the message names it."""
+
+
+class NonFiniteError(ArithmeticError):
+    """A loss or a gradient became nan or infinite; the message names the step and the tensor."""

@@ -1,0 +1,14 @@
+"""Modules with PyTorch's names, shapes and initialisation."""
+
+from minitorch_rnn.engine import Parameter
+from minitorch_rnn.nn import init, utils
+from minitorch_rnn.nn.linear import Linear
+from minitorch_rnn.nn.losses import CrossEntropyLoss, MSELoss, cross_entropy, mse_loss
+from minitorch_rnn.nn.module import Module
+from minitorch_rnn.nn.network import RecurrentNetwork
+from minitorch_rnn.nn.rnn import RNN
+
+__all__ = [
+    "RNN", "CrossEntropyLoss", "Linear", "MSELoss", "Module", "Parameter", "RecurrentNetwork",
+    "cross_entropy", "init", "mse_loss", "utils",
+]  # fmt: skip

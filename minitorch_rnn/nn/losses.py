@@ -1,0 +1,120 @@
+"""Divergences between outputs and targets, each with an explicit reduction."""
+
+from typing import Any
+
+import numpy as np
+
+from minitorch_rnn import ops
+from minitorch_rnn.backend import namespace
+from minitorch_rnn.engine import Tensor, raw
+from minitorch_rnn.errors import DTypeError, ShapeError
+from minitorch_rnn.nn.module import Module
+
+Reduction = str | tuple[str, ...]
+
+
+def _reduced(divergence: Tensor, reduction: Reduction, name: str) -> Tensor:
+    """Apply "mean", "sum" or "none" to all axes at once, or one of them to each axis."""
+    entries = (reduction,) if isinstance(reduction, str) else tuple(reduction)
+    for entry in entries:
+        if entry not in ("mean", "sum", "none"):
+            raise ValueError(f"{name}: reduction {entry!r}; known are 'mean', 'sum', 'none'.")
+    if isinstance(reduction, str):
+        return divergence if reduction == "none" else getattr(divergence, reduction)()
+    if len(entries) != divergence.ndim:
+        raise ShapeError(
+            f"{name}: reduction {reduction} has {len(entries)} entries, "
+            f"but the divergence has shape {divergence.shape}: one entry for each axis."
+        )
+    for axis in reversed(range(divergence.ndim)):
+        if entries[axis] != "none":
+            divergence = getattr(divergence, entries[axis])(axis=axis)
+    return divergence
+
+
+def cross_entropy(logits: Any, targets: Any, reduction: Reduction = "mean") -> Tensor:
+    """Div(t, b) = -ln softmax(logits(t, b))[target(t, b)], reduced.
+
+    Args:
+        logits: z_o, (…, O), such as (T, B, O): unnormalised, classes on the last axis.
+        targets: integer classes 0 … O-1, of the shape of `logits` without its last axis.
+        reduction: "mean", "sum" or "none" over everything, or one of them for each axis:
+            ("sum", "mean") sums over time and averages over the batch, the deck's DIV.
+
+    Raises:
+        ShapeError: if the shapes do not fit.
+        DTypeError: if the targets are not integers.
+        IndexError: if a target is below 0 or not below O.
+
+    >>> from minitorch_rnn import nn, zeros
+    >>> round(nn.cross_entropy(zeros(3, 2, 4), [[0, 1], [2, 3], [0, 0]], ("sum", "mean")).item(), 6)
+    4.158883
+    """
+    if not isinstance(logits, Tensor):
+        logits = Tensor(logits)
+    classes = raw(targets)
+    if isinstance(classes, list | tuple):
+        classes = namespace(raw(logits)).asarray(classes)
+    if classes.dtype.kind not in "iu":
+        raise DTypeError(f"cross_entropy: targets are {classes.dtype}; needed are integer classes.")
+    if logits.ndim < 1 or classes.shape != logits.shape[:-1]:
+        raise ShapeError(
+            f"cross_entropy: logits have shape {logits.shape}, targets {classes.shape}; "
+            f"targets of shape {logits.shape[:-1]} are needed, classes being on the last axis."
+        )
+    n = logits.shape[-1]
+    if isinstance(classes, np.ndarray) and classes.size:
+        if classes.min() < 0 or classes.max() >= n:
+            wrong = classes.max() if classes.max() >= n else classes.min()
+            raise IndexError(
+                f"cross_entropy: target {wrong} is not one of {n} classes, 0 … {n - 1}."
+            )
+    picked = ops.take_along_axis(ops.log_softmax(logits), classes[..., None]).squeeze(-1)
+    return _reduced(-picked, reduction, "cross_entropy")
+
+
+def mse_loss(outputs: Any, targets: Any, reduction: Reduction = "mean") -> Tensor:
+    """Div(t, b, o) = (Y(t, b, o) - D(t, b, o))^2, reduced.
+
+    Args:
+        outputs: Y, of any shape, such as (T, B, O).
+        targets: D, of the same shape; there is no broadcasting.
+        reduction: "mean", "sum" or "none" over everything, or one of them for each axis.
+
+    Raises:
+        ShapeError: if the shapes differ.
+
+    >>> from minitorch_rnn import nn, ones, zeros
+    >>> nn.mse_loss(ones(5, 2, 3), zeros(5, 2, 3), ("sum", "mean", "sum")).item()
+    15.0
+    """
+    outputs, targets = (v if isinstance(v, Tensor) else Tensor(v) for v in (outputs, targets))
+    if outputs.shape != targets.shape:
+        raise ShapeError(
+            f"mse_loss: outputs have shape {outputs.shape}, targets {targets.shape}; "
+            "they must be the same."
+        )
+    error = outputs - targets
+    return _reduced(error * error, reduction, "mse_loss")
+
+
+class CrossEntropyLoss(Module):
+    """`cross_entropy` as a module."""
+
+    def __init__(self, reduction: Reduction = "mean") -> None:
+        self.reduction = reduction
+
+    def forward(self, logits: Any, targets: Any) -> Tensor:
+        """The reduced divergence."""
+        return cross_entropy(logits, targets, self.reduction)
+
+
+class MSELoss(Module):
+    """`mse_loss` as a module."""
+
+    def __init__(self, reduction: Reduction = "mean") -> None:
+        self.reduction = reduction
+
+    def forward(self, outputs: Any, targets: Any) -> Tensor:
+        """The reduced divergence."""
+        return mse_loss(outputs, targets, self.reduction)

@@ -1,0 +1,156 @@
+"""Module: a tree of parameters that is called like a function."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Self
+
+import numpy as np
+
+from minitorch_rnn import backend
+from minitorch_rnn.engine import Parameter, Tensor
+from minitorch_rnn.errors import StateError
+
+
+class Module:
+    """Base of all layers: define `__init__` and `forward`.
+
+    Parameters and modules are found where they are: in attributes, and in lists, tuples and
+    dictionaries among them, in the order of assignment. There is no registration, and a misspelled
+    attribute is an AttributeError as everywhere in Python.
+
+    >>> from minitorch_rnn import nn
+    >>> class Twice(nn.Module):
+    ...     def __init__(self):
+    ...         self.layers = [nn.Linear(2, 2), nn.Linear(2, 1)]
+    >>> [name for name, _ in Twice().named_parameters()]
+    ['layers.0.weight', 'layers.0.bias', 'layers.1.weight', 'layers.1.bias']
+    """
+
+    training = True
+
+    def forward(self, *args: Any, **named: Any) -> Any:
+        """What the module computes; call the module itself."""
+        raise NotImplementedError(f"{type(self).__name__}: define forward(self, …).")
+
+    def __call__(self, *args: Any, **named: Any) -> Any:
+        return self.forward(*args, **named)
+
+    def named_modules(self) -> Iterator[tuple[str, Module]]:
+        """This module and all below it, each once, with their paths."""
+        return ((name, found) for name, found in _walk(self) if isinstance(found, Module))
+
+    def modules(self) -> Iterator[Module]:
+        """This module and all below it, each once."""
+        return (module for _, module in self.named_modules())
+
+    def named_parameters(self) -> Iterator[tuple[str, Parameter]]:
+        """Every parameter once, under the first path that leads to it."""
+        return ((name, found) for name, found in _walk(self) if isinstance(found, Parameter))
+
+    def parameters(self) -> Iterator[Parameter]:
+        """Every parameter once."""
+        return (parameter for _, parameter in self.named_parameters())
+
+    def zero_grad(self) -> None:
+        """Set every parameter's `.grad` to None."""
+        for parameter in self.parameters():
+            parameter.grad = None
+
+    def train(self, mode: bool = True) -> Self:
+        """Set `training` here and below; returns the module."""
+        for module in self.modules():
+            module.training = mode
+        return self
+
+    def eval(self) -> Self:
+        """`train(False)`."""
+        return self.train(False)
+
+    def to(self, target: Any) -> Self:
+        """Move every parameter to a backend or a dtype, in place; gradients are dropped."""
+        for parameter in self.parameters():
+            parameter._rebind(parameter.detach().to(target)._data)
+            parameter.grad = None
+        return self
+
+    def state_dict(self) -> dict[str, np.ndarray]:
+        """A copy of every parameter as a NumPy array, by path."""
+        return {name: backend.to_numpy(p.data).copy() for name, p in self.named_parameters()}
+
+    def load_state_dict(self, state: Mapping[str, Any], strict: bool = True) -> Self:
+        """Set the parameters from arrays or tensors by path; returns the module.
+
+        Args:
+            state: as `state_dict` returns it; tensors of other libraries that convert to NumPy
+                are welcome. Values are converted to the parameters' dtypes.
+            strict: False ignores paths that only one side has.
+
+        Raises:
+            StateError: naming every missing, unexpected and misshapen entry; nothing is changed.
+        """
+        own = dict(self.named_parameters())
+        arrays = {name: _array(value) for name, value in state.items()}
+        problems = []
+        if strict:
+            problems += [f"missing: {name}" for name in own if name not in arrays]
+            problems += [f"unexpected: {name}" for name in arrays if name not in own]
+        problems += [
+            f"size mismatch: {name} has shape {array.shape}, the module needs {own[name].shape}"
+            for name, array in arrays.items()
+            if name in own and array.shape != own[name].shape
+        ]
+        if problems:
+            listed = "".join(f"\n  {problem}" for problem in problems)
+            raise StateError(f"{self!r}: the state_dict does not fit.{listed}")
+        for name, array in arrays.items():
+            if name in own:
+                parameter = own[name]
+                parameter.update_(backend.namespace(parameter._data).asarray(array))
+        return self
+
+    def __repr__(self) -> str:
+        children = [(name, value) for name, value in vars(self).items() if _holds_modules(value)]
+        if not children:
+            return f"{type(self).__name__}()"
+        lines = "".join(f"\n  ({name}): {value!r}" for name, value in children)
+        return f"{type(self).__name__}({lines}\n)"
+
+
+def _array(value: Any) -> np.ndarray:
+    if isinstance(value, Tensor):
+        value = value.data
+    elif hasattr(value, "detach"):
+        value = value.detach()
+    return backend.to_numpy(value)
+
+
+def _holds_modules(value: Any) -> bool:
+    return isinstance(value, Module) or (
+        isinstance(value, list | tuple | dict)
+        and any(isinstance(v, Module) for v, _ in _parts(value))
+    )
+
+
+def _parts(value: Any) -> list[tuple[Any, str]]:
+    """What a module, list, tuple or dictionary holds, with the names that lead there."""
+    if isinstance(value, Module):
+        return [(held, name) for name, held in vars(value).items()]
+    if isinstance(value, list | tuple):
+        return [(held, str(i)) for i, held in enumerate(value)]
+    if isinstance(value, dict):
+        return [(held, str(name)) for name, held in value.items()]
+    return []
+
+
+def _walk(root: Module) -> Iterator[tuple[str, Any]]:
+    seen: set[int] = set()
+    stack: list[tuple[Any, str]] = [(root, "")]
+    while stack:
+        value, path = stack.pop()
+        parts = _parts(value)
+        if (parts or isinstance(value, Parameter | Module)) and id(value) not in seen:
+            seen.add(id(value))
+            yield path, value
+            prefix = f"{path}." if path else ""
+            stack.extend((held, prefix + name) for held, name in reversed(parts))

@@ -1,0 +1,72 @@
+"""RecurrentNetwork: the whole network of slide 72, recurrent layers and an output layer."""
+
+from typing import Any
+
+import numpy as np
+
+from minitorch_rnn import ops
+from minitorch_rnn.engine import Tensor
+from minitorch_rnn.nn.linear import Linear
+from minitorch_rnn.nn.module import Module
+from minitorch_rnn.nn.rnn import RNN
+
+OUTPUTS = {
+    "identity": lambda z: z,
+    "sigmoid": ops.sigmoid,
+    "softmax": ops.softmax,
+    "tanh": ops.tanh,
+}
+
+
+class RecurrentNetwork(Module):
+    """L recurrent layers and an output layer at every time step.
+
+        z_o(t) = W_o h(t,L) + b_o,   Y(t) = g(z_o(t))
+
+    Args:
+        input_size, hidden_size: I, H.
+        output_size: O.
+        output_activation: g: "softmax" (slide 72), "identity", "sigmoid" or "tanh".
+        options: `num_layers`, `nonlinearity`, `bias`, `initial_state`, … as in `RNN`.
+
+    Attributes:
+        rnn: the recurrent layers, an `RNN`.
+        output: the output layer, a `Linear` with weight W_o (O, H) and bias b_o (O,).
+
+    Source: slides 72 and 85.
+
+    >>> from minitorch_rnn import nn, ones
+    >>> Y, h_n = nn.RecurrentNetwork(3, 5, 2)(ones(7, 4, 3))
+    >>> Y.shape, round(Y[0, 0].sum().item(), 12)
+    ((7, 4, 2), 1.0)
+    """
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        output_size: int,
+        output_activation: str = "softmax",
+        *,
+        dtype: Any = None,
+        rng: np.random.Generator | None = None,
+        **options: Any,
+    ) -> None:
+        if output_activation not in OUTPUTS:
+            raise ValueError(
+                f"RecurrentNetwork: output_activation is {output_activation!r}; "
+                f"known are {', '.join(map(repr, OUTPUTS))}."
+            )
+        self.rnn = RNN(input_size, hidden_size, dtype=dtype, rng=rng, **options)
+        self.output = Linear(hidden_size, output_size, bias=self.rnn.has_bias, dtype=dtype, rng=rng)
+        self.output_activation = output_activation
+
+    def logits(self, x: Any, h_0: Any = None) -> tuple[Tensor, Tensor]:
+        """z_o(t) for all t, (T, B, O), which `cross_entropy` takes; and the last state."""
+        states, h_n = self.rnn(x, h_0)
+        return self.output(states), h_n
+
+    def forward(self, x: Any, h_0: Any = None) -> tuple[Tensor, Tensor]:
+        """Y(t) for all t, (T, B, O), and the last state (L, B, H); x and h_0 as in `RNN`."""
+        z, h_n = self.logits(x, h_0)
+        return OUTPUTS[self.output_activation](z), h_n

@@ -1,0 +1,209 @@
+"""Operations that combine the elements along one axis, several, or all of them.
+
+`axis` and `keepdims` as in NumPy; `dim` and `keepdim` mean the same.
+"""
+
+import math
+
+import numpy as np
+
+from minitorch_rnn.backend import namespace
+from minitorch_rnn.engine import composite, primitive
+from minitorch_rnn.ops.elementwise import exp
+from minitorch_rnn.ops.selection import where
+from minitorch_rnn.ops.shape import broadcast_to, concatenate, flip, permute
+
+
+def _axes(x, axis):
+    if axis is None:
+        return tuple(range(x.ndim))
+    return tuple(a % x.ndim for a in (axis if isinstance(axis, tuple) else (axis,)))
+
+
+def _kept(g, x, axis, keepdims):
+    """g with the reduced axes put back as axes of size 1, so that it broadcasts against x."""
+    if keepdims or axis is None:
+        return g
+    axes = _axes(x, axis)
+    return g.reshape(tuple(1 if i in axes else n for i, n in enumerate(x.shape)))
+
+
+def _count(x, axis):
+    return math.prod(x.shape[a] for a in _axes(x, axis))
+
+
+@primitive(lambda g, y, x, axis, keepdims: broadcast_to(_kept(g, x, axis, keepdims), x.shape))
+def reduce_sum(x, axis=None, keepdims=False):
+    """The sum along `axis`."""
+    return x.sum(axis=axis, keepdims=keepdims)
+
+
+@primitive(
+    lambda g, y, x, axis, keepdims: broadcast_to(
+        _kept(g, x, axis, keepdims) / _count(x, axis), x.shape
+    )
+)
+def mean(x, axis=None, keepdims=False):
+    """The mean along `axis`; float16 is added up in float32."""
+    return x.mean(axis=axis, keepdims=keepdims)
+
+
+def _per_degree(x, axis, ddof):
+    n = _count(x, axis)
+    return 1 / (n - ddof) if n > ddof else math.nan
+
+
+def _var_vjp(g, y, x, axis, ddof, keepdims):
+    centred = x - x.mean(axis=axis, keepdims=True)
+    return _kept(g, x, axis, keepdims) * (2 * _per_degree(x, axis, ddof)) * centred
+
+
+@primitive(_var_vjp)
+def var(x, axis=None, ddof=0, keepdims=False):
+    """The mean squared distance from the mean, its sum divided by n - ddof.
+
+    `ddof` is 0 as in NumPy; PyTorch calls it `correction`, and its default is 1. nan if n <= ddof.
+    """
+    centred = x - x.mean(axis=axis, keepdims=True)
+    scale = _count(x, axis) * _per_degree(x, axis, ddof)
+    return (centred * centred).mean(axis=axis, keepdims=keepdims) * scale
+
+
+def _std_vjp(g, y, x, axis, ddof, keepdims):
+    # std = sqrt(var), so d std = d var / (2 std); where std = 0 the slope is taken as 0.
+    still = y == 0
+    g = where(still, 0.0, g / where(still, 1.0, y))
+    centred = x - x.mean(axis=axis, keepdims=True)
+    return _kept(g, x, axis, keepdims) * _per_degree(x, axis, ddof) * centred
+
+
+@primitive(_std_vjp)
+def std(x, axis=None, ddof=0, keepdims=False):
+    """The square root of `var`; the slope of a constant x is 0."""
+    return namespace(x).sqrt(var(x, axis, ddof, keepdims))
+
+
+def _extreme_vjp(g, y, x, axis, keepdims):
+    # All elements that attain the extreme share it evenly; where it is nan, those that are nan.
+    winners = (x == _kept(y, x, axis, keepdims)) | (x != x)
+    count = winners.sum(axis=axis, keepdims=True).astype(g.dtype)
+    return where(winners, _kept(g, x, axis, keepdims), 0.0) / count
+
+
+@primitive(_extreme_vjp)
+def reduce_max(x, axis=None, keepdims=False):
+    """The largest element along `axis`; equal ones share the gradient evenly."""
+    return x.max(axis=axis, keepdims=keepdims)
+
+
+@primitive(_extreme_vjp)
+def reduce_min(x, axis=None, keepdims=False):
+    """The smallest element along `axis`; equal ones share the gradient evenly."""
+    return x.min(axis=axis, keepdims=keepdims)
+
+
+@composite
+def prod(x, axis=None, keepdims=False):
+    """The product along `axis`, by halves: its derivatives are exact at zeros, of every order.
+
+    >>> from minitorch_rnn import tensor
+    >>> x = tensor([0.0, 2.0, 3.0], requires_grad=True)
+    >>> x.prod().backward()
+    >>> x.grad
+    tensor([6., 0., 0.])
+    """
+    gone = _axes(x, axis)
+    left = tuple(a for a in range(x.ndim) if a not in gone)
+    shape = tuple(1 if a in gone else n for a, n in enumerate(x.shape))
+    x = permute(x, left + gone).reshape((*[x.shape[a] for a in left], _count(x, axis)))
+    while x.shape[-1] > 1:
+        half = x.shape[-1] // 2
+        odd = x[..., 2 * half :]
+        x = x[..., :half] * x[..., half : 2 * half]
+        x = concatenate([x, odd], axis=-1) if odd.shape[-1] else x
+    x = x[..., 0] if x.shape[-1] else x.sum(axis=-1) + 1  # an empty product is 1
+    return x.reshape(shape) if keepdims else x
+
+
+@primitive(
+    lambda g, y, x, axis, keepdims: (
+        _kept(g, x, axis, keepdims) * exp(x - _finite(_kept(y, x, axis, keepdims)))
+    )
+)
+def logsumexp(x, axis=None, keepdims=False):
+    """y = ln(sum(e**x)) along `axis`, without overflow; -inf where every x is -inf."""
+    xp = namespace(x)
+    top = _finite(x.max(axis=axis, keepdims=True))
+    total = xp.exp(x - top).sum(axis=axis, keepdims=True)
+    with np.errstate(divide="ignore"):  # ln(0) = -inf is the value, not an accident
+        y = xp.log(total) + top
+    return y if keepdims else y.squeeze(axis)
+
+
+def _finite(x):
+    return where(abs(x) == math.inf, 0.0, x)
+
+
+@primitive(lambda g, y, x, axis: y * (g - (g * y).sum(axis=axis, keepdims=True)))
+def softmax(x, axis=-1):
+    """Probabilities along `axis`: y = e**x / sum(e**x)."""
+    e = namespace(x).exp(x - x.max(axis=axis, keepdims=True))  # exp() cannot overflow now
+    return e / e.sum(axis=axis, keepdims=True)
+
+
+def _log_softmax_vjp(g, y, x, axis):
+    # y = x - log(sum(exp(x))), so dL/dx = g - softmax(x) * sum(g), and softmax(x) is exp(y).
+    return g - exp(y) * g.sum(axis=axis, keepdims=True)
+
+
+@primitive(_log_softmax_vjp)
+def log_softmax(x, axis=-1):
+    """Log-probabilities along `axis`: y = x - ln(sum(e**x))."""
+    xp = namespace(x)
+    x = x - x.max(axis=axis, keepdims=True)  # exp() cannot overflow now, and y is unchanged
+    return x - xp.log(xp.exp(x).sum(axis=axis, keepdims=True))
+
+
+def _cumsum_vjp(g, y, x, axis):
+    return flip(flip(g, axis).cumsum(axis=axis), axis).reshape(x.shape)
+
+
+@primitive(_cumsum_vjp)
+def cumsum(x, axis=None):
+    """Running sums along `axis`; None means along the flattened x."""
+    return x.cumsum(axis=axis)
+
+
+def _norm_vjp(g, y, x, axis, keepdims):
+    g = g / where(y == 0, 1.0, y)  # at x = 0 the slope is taken as 0
+    return _kept(g, x, axis, keepdims) * x
+
+
+@primitive(_norm_vjp)
+def norm(x, axis=None, keepdims=False):
+    """The Euclidean norm along `axis`: sqrt(sum(x^2)); the slope at 0 is 0."""
+    return namespace(x).sqrt((x * x).sum(axis=axis, keepdims=keepdims))
+
+
+@primitive(None)
+def argmax(x, axis=None, keepdims=False):
+    """Index of the first largest element along `axis`."""
+    return namespace(x).argmax(x, axis=axis, keepdims=keepdims)
+
+
+@primitive(None)
+def argmin(x, axis=None, keepdims=False):
+    """Index of the first smallest element along `axis`."""
+    return namespace(x).argmin(x, axis=axis, keepdims=keepdims)
+
+
+@primitive(None)
+def reduce_all(x, axis=None, keepdims=False):
+    """Whether every element along `axis` holds."""
+    return x.all(axis=axis, keepdims=keepdims)
+
+
+@primitive(None)
+def reduce_any(x, axis=None, keepdims=False):
+    """Whether some element along `axis` holds."""
+    return x.any(axis=axis, keepdims=keepdims)

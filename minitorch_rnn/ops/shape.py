@@ -1,0 +1,226 @@
+"""Operations that move elements without computing: shapes, axes, copies, joins.
+
+`sum_to` and `broadcast_to` are adjoint twins: each is the other's derivative. Every rule of a
+broadcasting operation ends in `fit`, which calls `sum_to` only where broadcasting took place.
+"""
+
+import math
+from typing import Any
+
+import numpy as np
+
+from minitorch_rnn.backend import namespace
+from minitorch_rnn.engine import composite, primitive, raw, variadic
+from minitorch_rnn.errors import ShapeError
+
+
+def fit(g, shape):
+    """Undo broadcasting: sum the gradient g back to the shape of the operand it belongs to."""
+    return g if g.shape == shape else sum_to(g, shape)
+
+
+def sizes(shape):
+    """(2, 3) from f(2, 3), f((2, 3)) and f([2, 3])."""
+    return tuple(shape[0]) if len(shape) == 1 and not hasattr(shape[0], "__index__") else shape
+
+
+@primitive(lambda g, y, x, shape: fit(g, x.shape))
+def broadcast_to(x, shape):
+    """x repeated, without copying, along new axes and axes of size 1 until it has `shape`."""
+    return namespace(x).broadcast_to(x, shape)
+
+
+@variadic(lambda i, g, y, *args: _concatenate_vjp(i, g, *args), attrs=1)
+def _concatenate(*args):
+    *arrays, axis = args
+    return namespace(*arrays).concatenate(arrays, axis=axis)
+
+
+def _concatenate_vjp(i, g, *args):
+    *arrays, axis = args
+    axis %= g.ndim
+    start = sum(x.shape[axis] for x in arrays[:i])
+    return g[(slice(None),) * axis + (slice(start, start + arrays[i].shape[axis]),)]
+
+
+@composite
+def concatenate(tensors, axis=0):
+    """Join tensors along an existing axis.
+
+    >>> from minitorch_rnn import concatenate, tensor
+    >>> concatenate([tensor([1.0, 2.0]), tensor([3.0])])
+    tensor([1., 2., 3.])
+    """
+    return _concatenate(*_several("concatenate", tensors), axis)
+
+
+@primitive(lambda g, y, x, axis: flip(g, axis))
+def flip(x, axis=None):
+    """x with the order of its elements reversed along `axis`; None means along every axis."""
+    return namespace(x).flip(x, axis=axis)
+
+
+@composite
+def moveaxis(x, source, destination):
+    """x with one axis moved to another position; the others keep their order."""
+    axes = list(range(x.ndim))
+    axes.insert(destination % x.ndim, axes.pop(source))
+    return permute(x, tuple(axes))
+
+
+def _pad_vjp(g, y, x, pad_width, value):
+    widths = np.broadcast_to(np.asarray(pad_width), (x.ndim, 2))
+    return g[tuple(slice(int(w), int(w) + n) for w, n in zip(widths[:, 0], x.shape, strict=True))]
+
+
+@primitive(_pad_vjp)
+def pad(x, pad_width, value=0.0):
+    """x with `value` added around it; `pad_width` as in NumPy: n, (before, after) or one per axis.
+
+    >>> from minitorch_rnn import pad, tensor
+    >>> pad(tensor([1.0, 2.0]), (1, 0))
+    tensor([0., 1., 2.])
+    """
+    return namespace(x).pad(x, pad_width, constant_values=value)
+
+
+def _permute_vjp(g, y, x, axes):
+    return permute(g, tuple(sorted(range(len(axes)), key=lambda i: axes[i] % len(axes))))
+
+
+@primitive(_permute_vjp)
+def permute(x, axes):
+    """x with its axes in the order `axes`."""
+    return x.transpose(axes)
+
+
+@composite
+def repeat(x, repeats, axis=None):
+    """Each element repeated `repeats` times along `axis`; None means in the flattened x.
+
+    NumPy's meaning; PyTorch's `repeat` is `tile`.
+    """
+    if axis is None:
+        x, axis = reshape(x, (-1,)), 0
+    xp = namespace(raw(x))
+    axis %= x.ndim
+    rows = xp.repeat(xp.arange(x.shape[axis]), repeats)
+    return x[(slice(None),) * axis + (rows,)]
+
+
+@primitive(lambda g, y, x, shape: reshape(g, x.shape))
+def reshape(x, shape):
+    """The same elements in the same order in another shape; one size may be -1."""
+    return x.reshape(shape)
+
+
+def _negated(shift):
+    return tuple(-s for s in shift) if isinstance(shift, tuple) else -shift
+
+
+@primitive(lambda g, y, x, shift, axis: roll(g, _negated(shift), axis))
+def roll(x, shift, axis=None):
+    """x with elements shifted along `axis`; those that leave at one end come in at the other."""
+    return namespace(x).roll(x, shift, axis=axis)
+
+
+@composite
+def split(x, sections, axis=0):
+    """A list of parts of x along `axis`: `sections` equal ones, or cut at the given indices.
+
+    NumPy's meaning; PyTorch's `split` takes the size of a part.
+
+    Raises:
+        ShapeError: if the axis cannot be cut into that many equal parts.
+    """
+    axis %= x.ndim
+    length = x.shape[axis]
+    if hasattr(sections, "__index__"):
+        if length % sections:
+            raise ShapeError(f"split: an axis of size {length} has no {sections} equal parts.")
+        cuts = [length // sections * i for i in range(sections + 1)]
+    else:
+        cuts = [0, *sections, length]
+    before = (slice(None),) * axis
+    return [x[(*before, slice(a, b))] for a, b in zip(cuts[:-1], cuts[1:], strict=True)]
+
+
+@primitive(lambda g, y, x, axis: reshape(g, x.shape))
+def squeeze(x, axis=None):
+    """x without `axis`, which must have size 1; None drops every axis of size 1."""
+    return x.squeeze(axis)
+
+
+def _stack_vjp(i, g, y, *args):
+    return g[(slice(None),) * (args[-1] % g.ndim) + (i,)]
+
+
+@variadic(_stack_vjp, attrs=1)
+def _stack(*args):
+    *arrays, axis = args
+    return namespace(*arrays).stack(arrays, axis=axis)
+
+
+@composite
+def stack(tensors, axis=0):
+    """Join tensors of one shape along a new axis."""
+    return _stack(*_several("stack", tensors), axis)
+
+
+def _several(name: str, tensors: Any) -> list[Any]:
+    tensors = list(tensors)
+    if not tensors:
+        raise ShapeError(f"{name}: got 0 tensors; at least one is needed.")
+    return tensors
+
+
+@primitive(lambda g, y, x, shape: broadcast_to(g, x.shape))
+def sum_to(x, shape):
+    """The sum of x over the axes along which `shape` would have been broadcast to x's shape."""
+    extra = x.ndim - len(shape)
+    axes = tuple(
+        i for i, n in enumerate(x.shape) if i < extra or (shape[i - extra] == 1 and n != 1)
+    )
+    return x.sum(axis=axes, keepdims=True).reshape(shape)
+
+
+@composite
+def swapaxes(x, axis1, axis2):
+    """x with two axes exchanged (PyTorch's `transpose(dim0, dim1)`)."""
+    axes = list(range(x.ndim))
+    axes[axis1], axes[axis2] = axes[axis2], axes[axis1]
+    return permute(x, tuple(axes))
+
+
+@composite
+def tile(x, reps):
+    """x repeated as a whole, `reps` times along each axis (PyTorch's `repeat`)."""
+    reps = (reps,) if hasattr(reps, "__index__") else tuple(reps)
+    shape = (1,) * (len(reps) - x.ndim) + x.shape
+    reps = (1,) * (len(shape) - len(reps)) + reps
+    apart = tuple(n for size in shape for n in (1, size))
+    wide = tuple(n for pair in zip(reps, shape, strict=True) for n in pair)
+    together = tuple(r * size for r, size in zip(reps, shape, strict=True))
+    return reshape(broadcast_to(reshape(x, apart), wide), together)
+
+
+@composite
+def transpose(x, axes=None):
+    """x with its axes in the order `axes`; None reverses them. NumPy's meaning."""
+    return permute(x, tuple(range(x.ndim))[::-1] if axes is None else axes)
+
+
+@primitive(lambda g, y, x, axis: reshape(g, x.shape))
+def unsqueeze(x, axis):
+    """x with a new axis of size 1 at position `axis` (NumPy's `expand_dims`)."""
+    return namespace(x).expand_dims(x, axis)
+
+
+@composite
+def flatten(x, start=0, stop=-1):
+    """x with the axes `start` to `stop`, both included, joined into one."""
+    if not x.ndim:
+        return reshape(x, (1,))
+    start, stop = start % x.ndim, stop % x.ndim
+    joined = math.prod(x.shape[start : stop + 1])
+    return reshape(x, (*x.shape[:start], joined, *x.shape[stop + 1 :]))

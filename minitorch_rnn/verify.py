@@ -1,0 +1,330 @@
+"""The agreement certificate: every road to the gradient, run on one network and compared.
+
+    graph         autograd over the unrolled network: what training uses
+    slides        the explicit backpropagation through time of slide 94, on plain arrays
+    differences   central differences of order 8, knowing no derivative at all
+    complex step  Im f(x + ih) / h, likewise, without cancellation
+    torch         PyTorch's nn.RNN, where it is installed
+
+The witnesses share no code with the graph. The agreement is given in decimal digits for every
+parameter, dDIV/dx, dDIV/dh(-1) and the outputs themselves.
+"""
+
+import itertools
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from minitorch_rnn import backend, bptt, numeric, ops
+from minitorch_rnn.autograd import grad
+from minitorch_rnn.bptt.divergences import DIVERGENCES, Divergence
+from minitorch_rnn.engine import Tensor
+from minitorch_rnn.errors import ShapeError
+from minitorch_rnn.nn import RNN, RecurrentNetwork
+
+Arrays = dict[str, np.ndarray]
+
+# Digits asked for. Differences lose some to rounding, and float32 has seven to begin with.
+REQUIRED = {"slides": 10.0, "differences": 6.0, "complex step": 10.0, "torch": 10.0}
+REQUIRED_FLOAT32 = 3.5
+
+# Steps for differences, tried in turn until none carries a relu unit over its kink; each smaller
+# one costs about a digit. None is the best step for a smooth function.
+_STEPS = (None, 1.5e-3, 4e-4, 6e-5)
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """What `verify` found; `agrees` is the verdict, printing it gives the table.
+
+    Attributes:
+        network, divergence: what was verified.
+        digits: by quantity, then by road: decimal digits in which the graph agrees with it.
+        skipped: by road, the reason it was not run.
+        required: by road, the digits asked for.
+    """
+
+    network: str
+    divergence: str
+    digits: dict[str, dict[str, float]]
+    skipped: dict[str, str] = field(default_factory=dict)
+    required: dict[str, float] = field(default_factory=lambda: dict(REQUIRED))
+
+    @property
+    def agrees(self) -> bool:
+        """Whether every quantity agrees on every road."""
+        return all(self._row_agrees(found) for found in self.digits.values())
+
+    def _row_agrees(self, found: dict[str, float]) -> bool:
+        return bool(found) and all(found[road] >= self.required[road] for road in found)
+
+    def rows(self) -> list[dict[str, Any]]:
+        """One dictionary for each quantity, ready for JSON."""
+        return [
+            {
+                "network": self.network,
+                "divergence": self.divergence,
+                "quantity": quantity,
+                "digits": {road: round(value, 2) for road, value in found.items()},
+                "agrees": self._row_agrees(found),
+                **({"skipped": self.skipped} if self.skipped else {}),
+            }
+            for quantity, found in self.digits.items()
+        ]
+
+    def to_json(self) -> str:
+        """The rows as JSON."""
+        return json.dumps(self.rows(), indent=2)
+
+    def __str__(self) -> str:
+        roads = [road for road in self.required if road not in self.skipped]
+        width = max(len(quantity) for quantity in self.digits)
+        lines = [
+            f"{self.network}, {self.divergence}: digits of agreement with the graph",
+            " ".join([" " * width, *(f"{road:>12}" for road in roads)]),
+        ]
+        for quantity, found in self.digits.items():
+            cells = [f"{found[road]:>12.1f}" if road in found else " " * 12 for road in roads]
+            verdict = "" if self._row_agrees(found) else "  DISAGREES"
+            lines.append(" ".join([f"{quantity:<{width}}", *cells]) + verdict)
+        lines += [f"{road} skipped: {reason}" for road, reason in self.skipped.items()]
+        return "\n".join(lines)
+
+
+def verify(
+    network: RNN | RecurrentNetwork,
+    x: Any,
+    targets: Any,
+    divergence: Divergence | str | Callable[[Any, Any], Any],
+    h_0: Any = None,
+) -> Agreement:
+    """Compare the graph's gradients of `network` with every witness.
+
+    Args:
+        network: a RecurrentNetwork, or an RNN, whose outputs are then Y(t) = h(t,L).
+        x: inputs, (T, B, I).
+        targets: D, (T, B, O).
+        divergence: a name in `bptt.divergences.DIVERGENCES`, a `Divergence`, or any function of
+            (Y, D) that runs on arrays as on Tensors; its dDIV/dY(t) is then found numerically.
+        h_0: h(-1,l), (L, B, H); None draws one, so that its gradient is tested away from zero.
+
+    Raises:
+        ShapeError: if targets and outputs differ in shape.
+
+    >>> import numpy as np
+    >>> import minitorch_rnn as mt
+    >>> rng = np.random.default_rng(0)
+    >>> network = mt.nn.RecurrentNetwork(2, 3, 2, rng=rng)
+    >>> x, D = rng.normal(size=(4, 1, 2)), rng.dirichlet((1, 1), size=(4, 1))
+    >>> mt.verify(network, x, D, "cross-entropy").agrees
+    True
+    """
+    divergence = _divergence(divergence)
+    x, D = (np.array(backend.to_numpy(getattr(v, "data", v)), float) for v in (x, targets))
+    rnn = _layers(network)
+    shape = (rnn.num_layers, x.shape[1], rnn.hidden_size)
+    h = np.random.default_rng(0).normal(size=shape) if h_0 is None else np.array(h_0, float)
+
+    graph = _graph(network, x, D, divergence, h)
+    arrays = {
+        name: a.astype(float) for name, a in network.state_dict().items() if "h_0" not in name
+    }
+    arrays |= {"x": x, "h_0": h}
+    witness = _Slides(rnn, getattr(network, "output_activation", "identity"), D, divergence)
+    roads: dict[str, Arrays] = {
+        "slides": witness.gradients(arrays),
+        "complex step": numeric.complex_step(witness.value, arrays),
+    }
+    skipped = {}
+    for road, run in {"differences": witness.differences, "torch": witness.torch}.items():
+        try:
+            roads[road] = run(arrays)
+        except _Skip as skip:
+            skipped[road] = str(skip)
+    float64 = graph["Y"].dtype == np.float64
+    return Agreement(
+        _name(network),
+        divergence.name,
+        {
+            quantity: {
+                road: numeric.digits(found, roads[road][quantity])
+                for road in REQUIRED
+                if road in roads and quantity in roads[road]
+            }
+            for quantity, found in graph.items()
+        },
+        skipped,
+        {road: n if float64 else REQUIRED_FLOAT32 for road, n in REQUIRED.items()},
+    )
+
+
+class _Skip(Exception):
+    """A road that does not apply, with the reason."""
+
+
+def _divergence(divergence: Divergence | str | Callable[[Any, Any], Any]) -> Divergence:
+    if isinstance(divergence, Divergence):
+        return divergence
+    if isinstance(divergence, str):
+        if divergence not in DIVERGENCES:
+            known = ", ".join(map(repr, DIVERGENCES))
+            raise ValueError(f"verify: divergence is {divergence!r}; known are {known}.")
+        return DIVERGENCES[divergence]
+    f = divergence
+    return Divergence(
+        getattr(f, "__name__", "divergence"),
+        lambda xp, Y, D: f(Y, D),
+        lambda Y, D: numeric.complex_step(lambda moved: f(moved["Y"], D), {"Y": Y})["Y"],
+    )
+
+
+def _layers(network: RNN | RecurrentNetwork) -> RNN:
+    return network if isinstance(network, RNN) else network.rnn
+
+
+def _name(network: RNN | RecurrentNetwork) -> str:
+    rnn = _layers(network)
+    layers = "1 layer" if rnn.num_layers == 1 else f"{rnn.num_layers} layers"
+    output = getattr(network, "output_activation", "no")
+    bias = "" if rnn.has_bias else ", no bias"
+    return f"RNN {rnn.nonlinearity}, {layers}{bias}, {output} output"
+
+
+def _graph(network: Any, x: Any, D: Any, divergence: Divergence, h_0: Any) -> Arrays:
+    """Outputs and gradients of the graph, by quantity."""
+    parameters = {name: p for name, p in network.named_parameters() if "h_0" not in name}
+    like = next(iter(parameters.values()))
+    with backend.use(like.backend):
+        X, H = (Tensor(v, like.dtype, requires_grad=True) for v in (x, h_0))
+        target = Tensor(D, like.dtype)
+    Y, _ = network(X, H)
+    if Y.shape != D.shape:
+        raise ShapeError(f"verify: targets have shape {D.shape}, the outputs {Y.shape}.")
+    sources = parameters | {"x": X, "h_0": H}
+    found = grad(divergence.value(ops, Y, target), list(sources.values()))
+    return {"Y": backend.to_numpy(Y.data)} | {
+        name: backend.to_numpy(g.data)  # type: ignore[union-attr]
+        for name, g in zip(sources, found, strict=True)
+    }
+
+
+class _Slides:
+    """The witnesses: everything here runs on plain arrays by the algorithms of `bptt`."""
+
+    def __init__(self, rnn: RNN, output: str, D: np.ndarray, divergence: Divergence) -> None:
+        self.rnn, self.output, self.D, self.divergence = rnn, output, D, divergence
+        self.signs: set[bytes] | None = None  # of all z seen, while somebody watches
+
+    def _forward(self, arrays: Arrays) -> tuple[Any, list[bptt.Trace]]:
+        weights = {name: a for name, a in arrays.items() if name not in ("x", "h_0")}
+        params = bptt.names.from_torch(weights)
+        traces = []
+        for b in range(arrays["x"].shape[1]):  # the slides know one sequence at a time
+            h_init = {l + 1: h[b] for l, h in enumerate(arrays["h_0"])}
+            traces.append(
+                bptt.forward(params, arrays["x"][:, b], h_init, self.rnn.nonlinearity, self.output)
+            )
+        if self.signs is not None:
+            self.signs.add(b"".join((z > 0).tobytes() for tr in traces for z in tr.z.values()))
+        return params, traces
+
+    def _outputs(self, traces: list[bptt.Trace]) -> np.ndarray:
+        return np.stack([np.stack(list(trace.Y.values())) for trace in traces], axis=1)
+
+    def value(self, arrays: Arrays) -> Any:
+        """DIV, from the forward pass alone."""
+        _, traces = self._forward(arrays)
+        return self.divergence.value(np, self._outputs(traces), self.D)
+
+    def gradients(self, arrays: Arrays) -> Arrays:
+        """Slide 94 for every sequence of the batch."""
+        params, traces = self._forward(arrays)
+        Y = self._outputs(traces)
+        dY = self.divergence.gradient(Y, self.D)
+        ds = [
+            bptt.backward(params, trace, dY[:, b], self.rnn.nonlinearity, self.output)
+            for b, trace in enumerate(traces)
+        ]
+        found = {"Y": Y, "x": np.stack([d["x"] for d in ds], axis=1)}
+        found["h_0"] = np.stack([np.stack(list(d["h_init"].values())) for d in ds], axis=1)
+        for name in arrays:
+            if name not in found:
+                found[name] = sum(bptt.names.gradient(d, name) for d in ds)
+        return found
+
+    def differences(self, arrays: Arrays) -> Arrays:
+        """Central differences, with a step that crosses no kink."""
+        if self.rnn.nonlinearity != "relu":
+            return numeric.central_difference(self.value, arrays)
+        for step in _STEPS:
+            self.signs = set()
+            found = numeric.central_difference(self.value, arrays, step)
+            crossed, self.signs = len(self.signs) > 1, None
+            if not crossed:
+                return found
+        raise _Skip("a relu unit is within the smallest step of its kink, where no slope exists")
+
+    def torch(self, arrays: Arrays) -> Arrays:
+        """PyTorch's own RNN, in float64, given dDIV/dY(t)."""
+        try:
+            import torch
+        except ImportError:
+            raise _Skip("PyTorch is not installed: pip install torch") from None
+        tensors = {n: torch.tensor(a, requires_grad=True) for n, a in arrays.items()}
+        rnn = torch.nn.RNN(
+            self.rnn.input_size, self.rnn.hidden_size, self.rnn.num_layers,
+            self.rnn.nonlinearity, self.rnn.has_bias, dtype=torch.float64,
+        )  # fmt: skip
+        prefix = "rnn." if "output.weight" in tensors else ""
+        own = {name: tensors[prefix + name] for name in rnn.state_dict()}
+        Y, _ = torch.func.functional_call(rnn, own, (tensors["x"], tensors["h_0"]))
+        if "output.weight" in tensors:
+            Y = torch.nn.functional.linear(Y, tensors["output.weight"], tensors.get("output.bias"))
+        if self.output == "softmax":
+            Y = torch.softmax(Y, dim=-1)
+        elif self.output != "identity":
+            Y = getattr(torch, self.output)(Y)
+        dY = np.ascontiguousarray(self.divergence.gradient(Y.detach().numpy(), self.D))
+        Y.backward(torch.from_numpy(dY))
+        return {"Y": Y.detach().numpy()} | {
+            n: t.grad.numpy() for n, t in tensors.items() if t.grad is not None
+        }
+
+
+def certificate(seed: int = 0) -> Iterator[Agreement]:
+    """Agreements for 1–3 layers, tanh and relu, with and without bias.
+
+    Each of these networks is verified under a divergence that is a sum over time and under one that
+    is not. All sizes differ (T=4, B=2, I=5, H=3, O=6), so that no axis can pass for another.
+    """
+    T, B, I, H, O = 4, 2, 5, 3, 6
+    pairs = {True: (("cross-entropy", "softmax"), ("squared total", "identity")),
+             False: (("squared error", "identity"), ("soft worst step", "softmax"))}  # fmt: skip
+    rng = np.random.default_rng(seed)
+    for L, f, bias in itertools.product((1, 2, 3), ("tanh", "relu"), (True, False)):
+        for divergence, output in pairs[bias]:
+            network = RecurrentNetwork(
+                I, H, O, output, num_layers=L, nonlinearity=f, bias=bias, dtype="float64", rng=rng
+            )
+            while True:
+                x, h_0 = rng.normal(size=(T, B, I)), rng.normal(size=(L, B, H))
+                if f == "tanh" or _distance_to_kink(network, x, h_0) > 0.05:
+                    break
+            D = rng.dirichlet(np.ones(O), size=(T, B))
+            yield verify(network, x, D, divergence, h_0)
+
+
+def _distance_to_kink(network: RecurrentNetwork, x: np.ndarray, h_0: np.ndarray) -> float:
+    """The smallest |z(t,l)|: differences are drawn again rather than asked for less nearby."""
+    params = bptt.names.from_torch(network.state_dict())
+    f = network.rnn.nonlinearity
+    return min(
+        float(np.abs(z).min())
+        for b in range(x.shape[1])
+        for z in bptt.forward(
+            params, x[:, b], {l + 1: h[b] for l, h in enumerate(h_0)}, f
+        ).z.values()
+    )
