@@ -127,7 +127,7 @@ class Streams(NamedTuple):
         return cls(numbers[: batch * length].reshape(batch, length), steps)
 
     def __len__(self) -> int:
-        return (self.numbers.shape[1] - 1) // self.steps
+        return int(self.numbers.shape[1] - 1) // self.steps
 
     def batches(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Inputs and targets, the next characters, (T, B) each, from the beginning once."""

@@ -346,6 +346,7 @@ def tensor(data: Any, dtype: Any = None, requires_grad: bool = False) -> Tensor:
 
 
 def node(data: Any, op: Op | None, inputs: tuple[Any, ...], attrs: tuple[Any, ...]) -> Tensor:
+    """A Tensor around `data` itself, with its record; op None for none."""
     if data.__class__ is not ndarray and backend.backend_of(data) is None:
         data = np.asarray(data)  # NumPy's reductions and 0-d arithmetic give scalars
     y = _new(Tensor)

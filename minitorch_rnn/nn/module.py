@@ -34,6 +34,7 @@ class Module:
         raise NotImplementedError(f"{type(self).__name__}: define forward(self, …).")
 
     def __call__(self, *args: Any, **named: Any) -> Any:
+        """`forward`."""
         return self.forward(*args, **named)
 
     def named_modules(self) -> Iterator[tuple[str, Module]]:

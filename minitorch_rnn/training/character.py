@@ -31,7 +31,13 @@ class CharacterModel(nn.Module):
         V = len(vocabulary)
         self.vocabulary = vocabulary
         self.network = nn.RecurrentNetwork(
-            V, hidden_size, V, num_layers=num_layers, nonlinearity=nonlinearity, dtype=dtype, rng=rng
+            V,
+            hidden_size,
+            V,
+            num_layers=num_layers,
+            nonlinearity=nonlinearity,
+            dtype=dtype,
+            rng=rng,
         )
 
     def forward(self, numbers: np.ndarray, h_0: Any = None) -> tuple[Tensor, Tensor]:

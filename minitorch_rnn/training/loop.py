@@ -46,8 +46,7 @@ def train(
     """Take `steps` steps, starting over with a fresh state whenever the text ends.
 
     The state enters each chunk without its history: gradients reach back to the beginning of the
-    chunk, values to the beginning of the text. Ctrl-C ends the training after the step in hand was
-    undone by not being taken, so the parameters are always those of a whole step.
+    chunk, values to the beginning of the text. Ctrl-C ends the training early; the result says so.
 
     Raises:
         NonFiniteError: naming the step, if a loss is nan or infinite; that step is not taken.

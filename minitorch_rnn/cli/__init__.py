@@ -1,0 +1,56 @@
+"""The command line: parses, calls, prints; what it calls lives on the floors below."""
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+
+from minitorch_rnn import __version__
+from minitorch_rnn.cli import check, sample, train
+from minitorch_rnn.errors import BackendError, DataError, NonFiniteError, RunError
+
+_DESCRIPTION = """\
+Recurrent networks whose gradients you can check: train one on text, let it write, and compare
+its gradients with backpropagation through time as the lecture defines it."""
+
+_EXAMPLES = """\
+examples:
+  minitorch-rnn train                          a character model of Python's own source code
+  minitorch-rnn train --text book.txt          the same of your text
+  minitorch-rnn sample runs/RUN --prompt 'def '
+  minitorch-rnn check                          do graph, slides, differences and PyTorch agree?
+
+exit status: 0 done, 1 failed (the message says why), 2 wrong usage, 130 interrupted"""
+
+
+def parser() -> argparse.ArgumentParser:
+    """The parser of the whole command line."""
+    top = argparse.ArgumentParser(
+        prog="minitorch-rnn",
+        description=_DESCRIPTION,
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    top.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
+    commands = top.add_subparsers(metavar="COMMAND", required=True)
+    for command in (train, sample, check):
+        command.add_to(commands)
+    return top
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit status."""
+    options = parser().parse_args(arguments)
+    try:
+        status = int(options.run(options))
+        sys.stdout.flush()
+        return status
+    except (BackendError, DataError, NonFiniteError, RunError) as error:
+        print(f"minitorch-rnn: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("minitorch-rnn: interrupted", file=sys.stderr)
+        return 130
+    except BrokenPipeError:  # the reader, `head` say, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1

@@ -1,0 +1,40 @@
+"""`minitorch-rnn sample`: let a trained model write."""
+
+import argparse
+import sys
+
+import numpy as np
+
+from minitorch_rnn import training
+from minitorch_rnn.cli.options import Commands, count, positive, seed
+
+
+def add_to(commands: Commands) -> None:
+    """Declare the command and its options."""
+    command = commands.add_parser(
+        "sample",
+        help="write text from a trained model",
+        description="Write characters, each drawn from the model's distribution after all that "
+        "came before it.",
+    )
+    command.add_argument("folder", metavar="RUN", help="a folder that `train` wrote")
+    command.add_argument("--prompt", default="\n", help="what comes first (a new line)")
+    command.add_argument("--length", type=count, default=500, help="characters to write (500)")
+    command.add_argument(
+        "--temperature", type=positive, default=0.7, help="below 1 safer, above 1 bolder (0.7)"
+    )
+    command.add_argument("--seed", type=seed, help="draws the characters; the same again")
+    command.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print the prompt and what follows it."""
+    model, _ = training.load_run(options.folder)
+    rng = np.random.default_rng(options.seed)
+    letters = model.sample(options.prompt, options.length, options.temperature, rng)
+    sys.stdout.write(options.prompt)
+    for letter in letters:
+        sys.stdout.write(letter)
+        sys.stdout.flush()
+    sys.stdout.write("\n")
+    return 0

@@ -1,0 +1,100 @@
+"""Fixtures and options shared by all tests: backends, random numbers, and no leaking of state."""
+
+import importlib.util
+import math
+
+import hypothesis
+import numpy as np
+import pytest
+import strict_cupy
+
+from minitorch_rnn import backend as backends
+from minitorch_rnn import is_grad_enabled
+from minitorch_rnn.errors import BackendError
+
+hypothesis.settings.register_profile("here", deadline=None, derandomize=True, max_examples=60)
+hypothesis.settings.load_profile("here")
+
+TORCH = importlib.util.find_spec("torch") is not None
+NEEDS_TORCH = "PyTorch is not installed (pip install torch)"
+
+
+def _strict():
+    erf = np.frompyfunc(math.erf, 1, 1)
+
+    def on_device(x):
+        return strict_cupy.ndarray(np.asarray(erf(x._host)).astype(x.dtype))
+
+    return backends.Backend(
+        "strict", strict_cupy.xp, strict_cupy.ndarray, strict_cupy.xp.asnumpy, on_device
+    )
+
+
+backends.register("strict", _strict)
+
+
+def pytest_addoption(parser):
+    parser.addoption(
+        "--backend",
+        choices=("numpy", "strict", "cupy"),
+        help="run the tests that take a backend on this one; without it on numpy and on strict, "
+        "a stand-in for CuPy that needs no GPU",
+    )
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "torch: compares with PyTorch; skipped where it is missing")
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if "torch" in item.keywords and not TORCH:
+            item.add_marker(pytest.mark.skip(reason=NEEDS_TORCH))
+
+
+def pytest_terminal_summary(terminalreporter):
+    skipped = terminalreporter.stats.get("skipped", [])
+    parity = sum(NEEDS_TORCH in str(report.longrepr) for report in skipped)
+    if parity:
+        terminalreporter.write_line(f"{parity} parity tests with PyTorch skipped: {NEEDS_TORCH}")
+
+
+def pytest_generate_tests(metafunc):
+    if "backend" in metafunc.fixturenames:
+        chosen = metafunc.config.getoption("--backend")
+        metafunc.parametrize("backend", [chosen] if chosen else ["numpy", "strict"], indirect=True)
+
+
+@pytest.fixture
+def backend(request):
+    """The name of the backend on which new arrays are made during the test."""
+    try:
+        chosen = backends.use(request.param)
+    except BackendError as error:
+        pytest.skip(str(error))
+    with chosen:
+        yield request.param
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(0)
+
+
+@pytest.fixture(autouse=True)
+def no_state_leaks():
+    """Whatever a test switches it must switch back."""
+
+    def state():
+        return (
+            backends.current_backend().name,
+            backends.get_default_dtype(),
+            is_grad_enabled(),
+            np.geterr(),
+            np.get_printoptions(),
+        )
+
+    before = state()
+    yield
+    assert state() == before
+
