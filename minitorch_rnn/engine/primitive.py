@@ -28,7 +28,7 @@ class Op:
     __slots__ = ("arity", "forward", "name", "parameters", "recorded", "rules", "variants")
 
     def __init__(self, forward: Callable[..., Any], rules: tuple[Any, ...]) -> None:
-        self.name = forward.__name__.strip("_")
+        self.name = forward.__name__.strip("_").removeprefix("reduce_")
         self.forward = forward
         self.rules = rules
         self.arity = len(rules)

@@ -26,6 +26,7 @@ class set_grad_enabled:
         _grad_enabled.reset(self._tokens.pop())
 
     def __call__(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """`function`, with the setting while it runs; a generator has it while it is resumed."""
         import inspect
 
         enabled = self._enabled

@@ -1,0 +1,282 @@
+"""THE claim: graph = slide 94 = slides 79–93 = differences = complex step = PyTorch.
+
+And its counterpart: every seeded slip, in a derivative rule or in the backpropagation through
+time, is caught by the same comparison.
+"""
+
+import importlib
+import inspect
+import itertools
+import re
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+
+import minitorch_rnn as mt
+from minitorch_rnn import bptt, ops, verify
+from minitorch_rnn.bptt import slides, units
+from minitorch_rnn.bptt.divergences import DIVERGENCES
+from minitorch_rnn.engine import REGISTRY
+from minitorch_rnn.nn.cells import CELLS
+
+# `mt.verify` is the function; its module holds the certificate.
+verification = importlib.import_module("minitorch_rnn.verify")
+
+SIZES = [  # T, B, I, H, O, L: the smallest case first, then every size different
+    pytest.param(1, 1, 1, 1, 2, 1, id="one-step"),
+    pytest.param(5, 3, 4, 6, 2, 1, id="one-layer"),
+    pytest.param(6, 2, 3, 5, 4, 2, id="two-layers"),
+    pytest.param(7, 2, 3, 5, 4, 3, id="three-layers"),
+]
+OUTPUT = {"cross-entropy": "softmax", "squared error": "identity",
+          "soft worst step": "sigmoid", "squared total": "tanh"}  # fmt: skip
+
+
+def case(rng, T, B, I, H, O, L, output, **options):
+    """A network, inputs, targets that are distributions, and an initial state."""
+    network = mt.nn.RecurrentNetwork(I, H, O, output, num_layers=L, rng=rng, **options)
+    x, D = rng.normal(size=(T, B, I)), rng.dirichlet(np.ones(O), size=(T, B))
+    return network, x, D, rng.normal(size=(L, B, H))
+
+
+@pytest.mark.parametrize("divergence", DIVERGENCES)
+@pytest.mark.parametrize("bias", [True, False], ids=["bias", "no-bias"])
+@pytest.mark.parametrize("nonlinearity", ["tanh", "relu"])
+@pytest.mark.parametrize("T, B, I, H, O, L", SIZES)
+def test_graph_slides_units_and_complex_step_agree(
+    rng, T, B, I, H, O, L, nonlinearity, bias, divergence
+):
+    output = OUTPUT[divergence]
+    network, x, D, h_0 = case(
+        rng, T, B, I, H, O, L, output, nonlinearity=nonlinearity, bias=bias
+    )
+    div = DIVERGENCES[divergence]
+    weights = network.state_dict()
+    params = bptt.names.from_torch(weights)
+
+    X, H_0 = mt.tensor(x, requires_grad=True), mt.tensor(h_0, requires_grad=True)
+    Y, _ = network(X, H_0)
+    div.value(ops, Y, mt.tensor(D)).backward()  # the graph knows its rules only
+    graph = {name: p.grad.numpy() for name, p in network.named_parameters()}
+
+    for explicit in (slides, units):  # these know the slides only
+        total = dict.fromkeys(weights, 0.0)
+        for b in range(B):
+            h_init = {l + 1: h_0[l, b] for l in range(L)}
+            trace = slides.forward(params, x[:, b], h_init, nonlinearity, output)
+            outputs = np.stack(list(trace.Y.values()))
+            assert_allclose(Y.detach().numpy()[:, b], outputs, rtol=1e-10, atol=1e-12)
+            dY = div.gradient(Y.detach().numpy(), D)[:, b]
+            d = explicit.backward(params, trace, dY, nonlinearity, output)
+            total = {n: total[n] + bptt.names.gradient(d, n) for n in total}
+            assert_allclose(X.grad.numpy()[:, b], d["x"], rtol=1e-10, atol=1e-12)
+            initial = np.stack(list(d["h_init"].values()))
+            assert_allclose(H_0.grad.numpy()[:, b], initial, rtol=1e-10, atol=1e-12)
+        for name in weights:
+            assert_allclose(
+                graph[name], total[name], rtol=1e-10, atol=1e-12,
+                err_msg=f"graph vs {explicit.__name__}: {name}",
+            )  # fmt: skip
+
+    def value(arrays):  # knows no derivative at all
+        params = bptt.names.from_torch(arrays)
+        Ys = [
+            list(
+                slides.forward(
+                    params, x[:, b], {l + 1: h_0[l, b] for l in range(L)}, nonlinearity, output
+                ).Y.values()
+            )
+            for b in range(B)
+        ]
+        return div.value(np, np.stack(Ys, axis=1), D)
+
+    if L < 3:  # three layers follow in the certificate
+        for name, g in mt.numeric.complex_step(value, weights).items():
+            assert_allclose(graph[name], g, rtol=1e-10, atol=1e-12, err_msg=f"complex step: {name}")
+
+
+@pytest.fixture(scope="module")
+def certificate():
+    return list(verification.certificate())
+
+
+def test_the_certificate_covers_every_kind_of_network(certificate):
+    covered = {
+        (a.network.split(", ")[0], a.network.split(", ")[1][0], "no bias" in a.network)
+        for a in certificate
+    }
+    kinds = itertools.product(("RNN tanh", "RNN relu"), "123", (True, False))
+    assert covered == set(kinds)
+    assert {a.divergence for a in certificate} == set(DIVERGENCES)
+
+
+def test_every_quantity_of_the_certificate_agrees_in_ten_digits(certificate):
+    for agreement in certificate:
+        assert agreement.agrees
+        for quantity, found in agreement.digits.items():
+            assert found, f"nothing was compared for {quantity}"
+            assert min(found.values()) >= 10, f"{agreement.network}: {quantity}: {found}"
+
+
+def test_the_certificate_skips_no_road_but_a_missing_pytorch(certificate):
+    assert {road for a in certificate for road in a.skipped} <= {"torch"}
+    quantities = certificate[0].digits
+    assert {"x", "h_0", "Y", "rnn.weight_hh_l0", "output.bias"} <= set(quantities)
+    assert set(quantities["x"]) >= {"slides", "differences", "complex step"}
+
+
+@pytest.mark.torch
+def test_pytorch_agrees_where_it_is_installed(certificate):
+    for agreement in certificate:
+        assert min(found["torch"] for found in agreement.digits.values()) >= 12
+
+
+def test_the_graph_agrees_with_the_slides_on_every_backend(backend, rng):
+    network, x, D, h_0 = case(rng, 4, 2, 3, 5, 2, 2, "softmax")
+    agreement = verify(network, x, D, "cross-entropy", h_0)
+    assert agreement.agrees, str(agreement)
+
+
+def test_a_layer_without_an_output_layer_is_verified_too(rng):
+    rnn = mt.nn.RNN(3, 4, num_layers=2, rng=rng)
+    x, D = rng.normal(size=(5, 2, 3)), rng.normal(size=(5, 2, 4))
+    assert verify(rnn, x, D, "squared total").agrees
+
+
+def test_float32_is_held_to_the_digits_it_has(rng):
+    network, x, D, h_0 = case(rng, 4, 2, 3, 5, 2, 1, "softmax", dtype="float32")
+    agreement = verify(network, x, D, "cross-entropy", h_0)
+    assert agreement.agrees
+    assert max(agreement.digits["x"].values()) < 9  # so it really ran in float32
+
+
+def test_any_function_of_outputs_and_targets_is_a_divergence(rng):
+    network, x, D, h_0 = case(rng, 4, 2, 3, 5, 2, 1, "identity")
+
+    def jumps(Y, D):  # neighbours in time: not a sum over t
+        return ((Y[1:] - Y[:-1] - D[1:]) ** 3).sum()
+
+    agreement = verify(network, x, D, jumps, h_0)
+    assert agreement.agrees and agreement.divergence == "jumps"
+
+
+def test_a_unit_at_its_kink_is_skipped_by_differences_with_the_reason(rng):
+    network, x, D, _ = case(rng, 2, 1, 3, 4, 2, 1, "identity", nonlinearity="relu", bias=False)
+    x[0], h_0 = 0.0, np.zeros((1, 1, 4))  # z(0) = 0 exactly
+    agreement = verify(network, x, D, "squared error", h_0)
+    assert "kink" in agreement.skipped["differences"]
+    assert "differences" not in agreement.digits["x"]
+
+
+def test_the_table_names_what_disagrees(rng, monkeypatch):
+    monkeypatch.setattr(REGISTRY["tanh"], "rules", (lambda g, y, x: g * (1 - y),))
+    agreement = verify(*case(rng, 3, 2, 2, 3, 2, 1, "softmax")[:3], "cross-entropy")
+    assert not agreement.agrees
+    assert "DISAGREES" in str(agreement)
+    rows = {row["quantity"]: row for row in agreement.rows()}
+    assert rows["Y"]["agrees"] and not rows["rnn.weight_hh_l0"]["agrees"]
+
+
+# Seeded slips. Each must make the agreement fail on a small network of two layers.
+
+RULE_SLIPS = {  # primitive, number of the rule, the wrong rule
+    "tanh takes 1 - y": ("tanh", 0, lambda g, y, x: g * (1 - y)),
+    "relu lets everything through": ("relu", 0, lambda g, y, x: g),
+    "softmax takes the diagonal of its Jacobian": ("softmax", 0, lambda g, y, x, axis: g * y * (1 - y)),
+    "linear gives its input twice the gradient": ("linear", 0, lambda g, y, x, w, b: 2 * g @ w),
+    "linear gives half of the weight's gradient": (
+        "linear", 1, lambda g, y, x, w, b: 0.5 * g.reshape(-1, len(w)).T @ x.reshape(-1, w.shape[1]),
+    ),
+    "linear reads only the last row for its bias": (
+        "linear", 2, lambda g, y, x, w, b: g.reshape(-1, len(w))[-1],
+    ),
+    "add gives one operand nothing": ("add", 1, lambda g, y, a, b: 0 * g),
+    "log forgets its argument": ("log", 0, lambda g, y, x: g),
+    "sum spreads a mean": (
+        "reduce_sum", 0, lambda g, y, x, axis, keepdims: g * np.ones(x.shape) / x.size,
+    ),
+    "stack gives every step the gradient of the first": (
+        "stack", 0, lambda i, g, y, *args: g[0],
+    ),
+    "multiply takes its own operand": ("multiply", 1, lambda g, y, a, b: g * b),
+}  # fmt: skip
+
+SLIDE_SLIPS = {  # in the source of slides.backward: what stands there, what a slip makes of it
+    "the future of the top layer is overwritten": ("dh[t, L] += dz_o", "dh[t, L] = dz_o"),
+    "the future of a lower layer is overwritten": ("dh[t, l - 1] +=", "dh[t, l - 1] ="),
+    "nothing flows back in time": ("dh[t - 1, l] = dz @ W_r[l]", "dh[t - 1, l] = 0 * dz"),
+    "W_r is transposed": ("= dz @ W_r[l]", "= W_r[l] @ dz"),
+    "W_c is overwritten at every step": ("dW_c[l] +=", "dW_c[l] ="),
+    "W_r sees h(t) for h(t-1)": ("np.outer(dz, h[t - 1, l])", "np.outer(dz, h[t, l])"),
+    "the bias sees the last step only": ("db[l] += dz", "db[l] = dz"),
+    "the last step is left out": ("range(T - 1, -1, -1)", "range(T - 2, -1, -1)"),
+    "the slope is taken at the wrong layer": (
+        "jacobian(h[t, l], z[t, l])", "jacobian(h[t, L], z[t, L])",
+    ),
+    "the output's Jacobian is forgotten": ("dY[t] @ jacobian_o(Y[t], z_o[t])", "dY[t]"),
+    "W_o sees the layer below": ("np.outer(dz_o, h[t, L])", "np.outer(dz_o, h[t, L - 1])"),
+}  # fmt: skip
+
+
+def small_agreement(divergence="cross-entropy", **options):
+    rng = np.random.default_rng(1)
+    output = "identity" if divergence == "squared error" else "softmax"
+    # H = I, so that slips which mix up layers still have shapes that fit.
+    network, x, D, h_0 = case(rng, 3, 2, 3, 3, 2, 2, output, **options)
+    return verify(network, x, D, divergence, h_0)
+
+
+def networks_that_use(primitive):
+    if primitive == "relu":
+        return {"nonlinearity": "relu"}
+    return {"divergence": "squared error"} if primitive == "multiply" else {}
+
+
+@pytest.mark.parametrize("slip", RULE_SLIPS)
+def test_a_wrong_rule_is_caught(slip, monkeypatch):
+    primitive, number, wrong = RULE_SLIPS[slip]
+    op = REGISTRY[primitive]
+    assert small_agreement(**networks_that_use(primitive)).agrees
+    rules = list(op.rules)
+    rules[number] = wrong
+    monkeypatch.setattr(op, "rules", tuple(rules))
+    monkeypatch.setattr(op, "variants", {})
+    assert not small_agreement(**networks_that_use(primitive)).agrees
+
+
+@pytest.mark.parametrize("slip", SLIDE_SLIPS)
+def test_a_slip_in_the_explicit_bptt_is_caught(slip, monkeypatch):
+    right, wrong = SLIDE_SLIPS[slip]
+    source = inspect.getsource(slides.backward)
+    assert source.count(right) == 1, "the slide's line has changed; change the slip too"
+    names = dict(vars(slides))
+    exec(re.sub(re.escape(right), wrong, source), names)
+    monkeypatch.setattr(bptt, "backward", names["backward"])
+    assert not small_agreement().agrees
+
+
+def test_a_state_cut_out_of_the_graph_is_caught(monkeypatch):
+    step = CELLS["tanh"].step
+
+    def forgetful(x, state, *weights):  # Elman's blocked link, where nobody asked for it
+        return step(x, tuple(h.detach() for h in state), *weights)
+
+    monkeypatch.setitem(CELLS, "tanh", CELLS["tanh"]._replace(step=forgetful))
+    assert not small_agreement().agrees
+
+
+def test_pieces_that_overwrite_each_other_are_caught(monkeypatch):
+    scatter = REGISTRY["scatter"]
+
+    def last_wins(*args):
+        *pieces, keys, shape, dtype = args
+        out = np.zeros(shape, dtype)
+        for key, piece in zip(keys, pieces, strict=True):
+            out[...] = 0
+            out[key] = piece
+        return out
+
+    monkeypatch.setattr(scatter, "forward", last_wins)
+    monkeypatch.setattr(scatter, "variants", {})
+    assert not small_agreement().agrees
