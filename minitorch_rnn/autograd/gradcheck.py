@@ -163,9 +163,9 @@ def _worst(
         if not x.size:
             continue
         digits = numeric.digits(found, want, floor=1e-3)  # a zero has no relative error
-        error = np.abs(found - want)
+        error = np.atleast_1d(np.abs(found - want))
         error[np.isnan(error)] = np.inf
-        at = np.unravel_index(int(error.argmax()), error.shape)
+        at = np.unravel_index(int(error.argmax()), want.shape) if want.ndim else ()
         if digits < worst.digits or worst.index == ():
             worst = Check(
                 digits >= min_digits, digits, order, int(name.removeprefix("v")),

@@ -1,6 +1,7 @@
 """The command line: parses, calls, prints; what it calls lives on the floors below."""
 
 import argparse
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -8,6 +9,8 @@ from collections.abc import Sequence
 from minitorch_rnn import __version__
 from minitorch_rnn.cli import check, sample, train
 from minitorch_rnn.errors import BackendError, DataError, NonFiniteError, RunError
+
+__all__ = ["main", "parser"]
 
 _DESCRIPTION = """\
 Recurrent networks whose gradients you can check: train one on text, let it write, and compare
@@ -40,6 +43,7 @@ def parser() -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit status."""
+    _open_streams()
     options = parser().parse_args(arguments)
     try:
         status = int(options.run(options))
@@ -51,6 +55,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("minitorch-rnn: interrupted", file=sys.stderr)
         return 130
-    except BrokenPipeError:  # the reader, `head` say, has seen enough
+    except OSError as error:  # of stdout: every other file has an error of its own
+        if not isinstance(error, BrokenPipeError):  # the reader, `head` say, has seen enough
+            print(f"minitorch-rnn: the output cannot be written: {error.strerror}", file=sys.stderr)
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
+
+
+def _open_streams() -> None:
+    """Let a closed stream swallow all, and one that lacks a character write another for it."""
+    sys.stdout = sys.stdout or open(os.devnull, "w")
+    sys.stderr = sys.stderr or open(os.devnull, "w")
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")

@@ -52,6 +52,8 @@ def run(options: argparse.Namespace) -> int:
     _require("tqdm", "matplotlib", "safetensors", "threadpoolctl")
     from threadpoolctl import threadpool_limits
 
+    if options.out and pathlib.Path(options.out).is_file():
+        raise RunError(f"{options.out}: is in the way of the run folder; choose another --out.")
     source = options.text or "the standard library"
     text = data.read_text(options.text) if options.text else data.standard_library_text()
     vocabulary = data.Vocabulary.of(text)
@@ -102,7 +104,8 @@ def _require(*packages: str) -> None:
 def _cut(numbers: Any, options: argparse.Namespace, source: str) -> tuple[Any, Any]:
     """The text without its last twentieth (at most 60,000 characters), and that part."""
     T, B = options.sequence, options.batch
-    held = min(60_000, max(len(numbers) // 20, T + 1))
+    held = min(60_000, max(len(numbers) // 20, T + 1), len(numbers))
+    source = f"{source} ({len(numbers)} characters, {held} of them held out)"
     train = data.Streams.of(numbers[:-held], B, T, source)
     streams = max(1, min(B, held // (4 * (T + 1))))
     return train, data.Streams.of(numbers[-held:], streams, T, source)

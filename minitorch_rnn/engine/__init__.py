@@ -11,7 +11,7 @@ from minitorch_rnn.engine.tensor import Handle, Parameter, Tensor, constant, ten
 from minitorch_rnn.engine.walk import Piece, backward, clone, seed_of, walk
 
 __all__ = [
-    "REGISTRY", "Handle", "Op", "Parameter", "Piece", "Tensor", "clone", "composite", "constant",
+    "Handle", "Op", "Parameter", "Piece", "REGISTRY", "Tensor", "clone", "composite", "constant",
     "enable_grad", "is_grad_enabled", "no_grad", "primitive", "raw", "seed_of", "set_grad_enabled",
     "tensor", "variadic", "walk",
 ]  # fmt: skip

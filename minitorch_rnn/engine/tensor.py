@@ -277,16 +277,6 @@ class Tensor(Operators):
     def __iter__(self) -> Iterator[Tensor]:
         return (self[i] for i in range(len(self)))
 
-    def __setitem__(self, key: Any, value: Any) -> None:
-        from minitorch_rnn.ops import index_update
-
-        if self._tracked or (isinstance(value, Tensor) and value._tracked):
-            raise GraphError(
-                "t[...] = v would change a value that the graph may still need. "
-                "Use t = mt.index_update(t, key, v), which is differentiable."
-            )
-        self.update_(index_update(self, key, value))  # type: ignore[no-untyped-call]
-
     def __repr__(self) -> str:
         text = np.array2string(
             backend.to_numpy(self._data), separator=", ", prefix="tensor(", threshold=1000

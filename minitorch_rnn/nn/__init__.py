@@ -9,6 +9,6 @@ from minitorch_rnn.nn.network import RecurrentNetwork
 from minitorch_rnn.nn.rnn import RNN
 
 __all__ = [
-    "RNN", "CrossEntropyLoss", "Linear", "MSELoss", "Module", "Parameter", "RecurrentNetwork",
+    "CrossEntropyLoss", "Linear", "MSELoss", "Module", "Parameter", "RNN", "RecurrentNetwork",
     "cross_entropy", "init", "mse_loss", "utils",
 ]  # fmt: skip

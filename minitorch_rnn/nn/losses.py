@@ -5,9 +5,10 @@ from typing import Any
 import numpy as np
 
 from minitorch_rnn import ops
-from minitorch_rnn.backend import namespace
+from minitorch_rnn.backend import backend_of
 from minitorch_rnn.engine import Tensor, raw
-from minitorch_rnn.errors import DTypeError, ShapeError
+from minitorch_rnn.engine.primitive import mixed
+from minitorch_rnn.errors import BackendError, DTypeError, ShapeError
 from minitorch_rnn.nn.module import Module
 
 Reduction = str | tuple[str, ...]
@@ -44,6 +45,7 @@ def cross_entropy(logits: Any, targets: Any, reduction: Reduction = "mean") -> T
     Raises:
         ShapeError: if the shapes do not fit.
         DTypeError: if the targets are not integers.
+        BackendError: if the targets are on a device and the logits are not.
         IndexError: if a target is below 0 or not below O.
 
     >>> from minitorch_rnn import nn, zeros
@@ -53,8 +55,10 @@ def cross_entropy(logits: Any, targets: Any, reduction: Reduction = "mean") -> T
     if not isinstance(logits, Tensor):
         logits = Tensor(logits)
     classes = raw(targets)
-    if isinstance(classes, list | tuple):
-        classes = namespace(raw(logits)).asarray(classes)
+    if backend_of(classes) is None:
+        classes = np.asarray(classes)
+    if not isinstance(classes, np.ndarray) and isinstance(raw(logits), np.ndarray):
+        raise BackendError(mixed("cross_entropy", (logits, targets)))
     if classes.dtype.kind not in "iu":
         raise DTypeError(f"cross_entropy: targets are {classes.dtype}; needed are integer classes.")
     if logits.ndim < 1 or classes.shape != logits.shape[:-1]:

@@ -9,7 +9,7 @@ import numpy as np
 
 from minitorch_rnn import backend
 from minitorch_rnn.engine import Parameter, Tensor
-from minitorch_rnn.errors import StateError
+from minitorch_rnn.errors import DTypeError, StateError
 
 
 class Module:
@@ -69,9 +69,20 @@ class Module:
         return self.train(False)
 
     def to(self, target: Any) -> Self:
-        """Move every parameter to a backend or a dtype, in place; gradients are dropped."""
-        for parameter in self.parameters():
-            parameter._rebind(parameter.detach().to(target)._data)
+        """Move every parameter to a backend or a dtype, in place; gradients are dropped.
+
+        Raises:
+            DTypeError: if the dtype is not a float's; nothing is changed.
+        """
+        moved = [(parameter, parameter.detach().to(target)) for parameter in self.parameters()]
+        for _, tensor in moved:
+            if tensor.dtype.kind != "f":
+                raise DTypeError(
+                    f"to({target!r}): parameters require gradients, which {tensor.dtype} cannot "
+                    "carry; they need a floating-point type, such as 'float32'."
+                )
+        for parameter, tensor in moved:
+            parameter._rebind(tensor._data)
             parameter.grad = None
         return self
 
@@ -88,7 +99,8 @@ class Module:
             strict: False ignores paths that only one side has.
 
         Raises:
-            StateError: naming every missing, unexpected and misshapen entry; nothing is changed.
+            StateError: naming every missing, unexpected and misshapen entry, and those that are not
+                real numbers; nothing is changed.
         """
         own = dict(self.named_parameters())
         arrays = {name: _array(value) for name, value in state.items()}
@@ -100,6 +112,11 @@ class Module:
             f"size mismatch: {name} has shape {array.shape}, the module needs {own[name].shape}"
             for name, array in arrays.items()
             if name in own and array.shape != own[name].shape
+        ]
+        problems += [
+            f"dtype mismatch: {name} is {array.dtype}, the module needs {own[name].dtype}"
+            for name, array in arrays.items()
+            if name in own and array.dtype.kind not in "biuf"
         ]
         if problems:
             listed = "".join(f"\n  {problem}" for problem in problems)

@@ -100,10 +100,9 @@ class RNN(Module):
         single = x.ndim == 2
         if single:
             x = x.unsqueeze(1)
-            h_0 = None if h_0 is None else self._tensor("h_0", h_0).unsqueeze(1)
         elif self.batch_first:
             x = x.swapaxes(0, 1)
-        states = self._initial_states(h_0, batch=x.shape[1])
+        states = self._initial_states(h_0, x.shape[1], single)
         steps = [x[t] for t in range(x.shape[0])]
         step = CELLS[self.nonlinearity].step
         for l in range(self.num_layers):
@@ -161,16 +160,19 @@ class RNN(Module):
             )
         return x
 
-    def _initial_states(self, h_0: Any, batch: int) -> list[Tensor]:
+    def _initial_states(self, h_0: Any, batch: int, single: bool) -> list[Tensor]:
         """h(-1,l) of every layer, (B, H) each."""
         shape = (self.num_layers, batch, self.hidden_size)
         if h_0 is not None:
             h_0 = self._tensor("h_0", h_0)
-            if h_0.shape != shape:
+            needed = (shape[0], shape[2]) if single else shape
+            if h_0.shape != needed:
+                told = "a single sequence" if single else f"a batch of {batch}"
                 raise ShapeError(
-                    f"{self!r}: h_0 has shape {h_0.shape}, but {self.num_layers} layers, a batch "
-                    f"of {batch} and hidden_size={self.hidden_size} need {shape}."
+                    f"{self!r}: h_0 has shape {h_0.shape}, but {self.num_layers} layers, {told} "
+                    f"and hidden_size={self.hidden_size} need {needed}."
                 )
+            h_0 = h_0.unsqueeze(1) if single else h_0
         elif self.initial_state == "learned":
             h_0 = ops.broadcast_to(self.h_0.unsqueeze(1), shape)
         else:

@@ -54,7 +54,7 @@ from minitorch_rnn.ops.elementwise import (
     tan,
     tanh,
 )
-from minitorch_rnn.ops.indexing import getitem, index_add, index_update, take_along_axis
+from minitorch_rnn.ops.indexing import getitem, index_add, index_update, setitem, take_along_axis
 from minitorch_rnn.ops.linalg import einsum, linear, matmul, outer
 from minitorch_rnn.ops.reduction import (
     argmax,
@@ -106,7 +106,7 @@ __all__ = [
     "minimum", "moveaxis", "multiply", "negative", "norm", "not_equal", "ones", "ones_like",
     "outer", "pad", "permute", "power", "prod", "rand", "randn", "reduce_all", "reduce_any",
     "reduce_max", "reduce_min", "reduce_sum", "relu", "remainder", "repeat", "reshape", "roll",
-    "sigmoid", "sign", "sin", "softmax", "softplus", "split", "sqrt", "squeeze", "stack", "std",
+    "setitem", "sigmoid", "sign", "sin", "softmax", "softplus", "split", "sqrt", "squeeze", "stack", "std",
     "subtract", "sum_to", "swapaxes", "take_along_axis", "tan", "tanh", "tile", "to", "transpose",
     "unsqueeze", "var", "where", "zeros", "zeros_like",
 ]  # fmt: skip
@@ -144,7 +144,7 @@ METHODS: dict[str, Any] = {
     "__abs__": absolute, "__add__": add, "__and__": bitwise_and, "__eq__": equal, "__ge__":
     greater_equal, "__getitem__": getitem, "__gt__": greater, "__invert__": invert, "__le__":
     less_equal, "__lt__": less, "__matmul__": matmul, "__mul__": multiply, "__ne__": not_equal,
-    "__neg__": negative, "__or__": bitwise_or, "__pow__": power, "__sub__": subtract,
+    "__neg__": negative, "__or__": bitwise_or, "__setitem__": setitem, "__pow__": power, "__sub__": subtract,
     "__truediv__": divide, "__floordiv__": floor_divide, "__mod__": remainder,
     "__radd__": _swapped(add), "__rsub__": _swapped(subtract), "__rmul__": _swapped(multiply),
     "__rtruediv__": _swapped(divide), "__rfloordiv__": _swapped(floor_divide),

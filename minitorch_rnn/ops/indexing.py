@@ -11,7 +11,7 @@ import numpy as np
 from minitorch_rnn import backend
 from minitorch_rnn.backend import namespace
 from minitorch_rnn.engine import Piece, Tensor, composite, primitive, raw, variadic
-from minitorch_rnn.errors import DTypeError, ShapeError
+from minitorch_rnn.errors import DTypeError, GraphError, ShapeError
 from minitorch_rnn.ops.selection import where
 from minitorch_rnn.ops.shape import fit
 
@@ -137,6 +137,20 @@ def index_add(x, key, value):
     """
     _check_value("index_add", x, value)
     return _index_add(x, value, _key(x, key))
+
+
+def setitem(x, key, value):
+    """x[key] = value for a tensor outside every graph; anywhere else an error with the pattern.
+
+    Raises:
+        GraphError: if x or `value` requires a gradient.
+    """
+    if x.requires_grad or (isinstance(value, Tensor) and value.requires_grad):
+        raise GraphError(
+            "t[...] = v would change a value that the graph may still need. "
+            "Use t = mt.index_update(t, key, v), which is differentiable."
+        )
+    x.update_(index_update(x, key, value))
 
 
 def _check_value(name, x, value):

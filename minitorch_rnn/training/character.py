@@ -68,7 +68,8 @@ class CharacterModel(nn.Module):
         for _ in range(length):
             with no_grad():
                 logits, state = self(numbers[:, None], state)
-            z = backend.to_numpy(logits[-1, 0].data).astype(float) / temperature
-            p = np.exp(z - z.max())
+            z = backend.to_numpy(logits[-1, 0].data).astype(float)
+            with np.errstate(over="ignore"):  # a tiny temperature: -inf, for a probability of 0
+                p = np.exp((z - z.max()) / temperature)
             numbers = np.array([rng.choice(len(p), p=p / p.sum())])
             yield self.vocabulary.decode(numbers)

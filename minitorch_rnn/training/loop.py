@@ -5,6 +5,8 @@ import time
 from collections.abc import Callable
 from typing import NamedTuple
 
+import numpy as np
+
 from minitorch_rnn import nn
 from minitorch_rnn.data import Streams
 from minitorch_rnn.engine import no_grad
@@ -34,6 +36,7 @@ class Result(NamedTuple):
     ended: str  # "steps", "time" or "interrupt"
 
 
+@np.errstate(over="ignore", invalid="ignore")  # the error that names the step says it better
 def train(
     model: CharacterModel,
     streams: Streams,
@@ -49,7 +52,8 @@ def train(
     chunk, values to the beginning of the text. Ctrl-C ends the training early; the result says so.
 
     Raises:
-        NonFiniteError: naming the step, if a loss is nan or infinite; that step is not taken.
+        NonFiniteError: naming the step, if its loss or the norm of its gradients is nan or
+            infinite; that step is not taken.
     """
     losses: list[float] = []
     started = time.monotonic()
@@ -73,7 +77,13 @@ def train(
                 )
             optimizer.zero_grad()
             loss.backward()
-            nn.utils.clip_grad_norm_(optimizer.params, max_norm)
+            try:
+                nn.utils.clip_grad_norm_(optimizer.params, max_norm, error_if_nonfinite=True)
+            except NonFiniteError as cause:
+                raise NonFiniteError(
+                    f"train: at step {step} the gradients of {_non_finite(model)} have no finite "
+                    "norm. Use a smaller learning rate or --dtype float64."
+                ) from cause
             optimizer.step()
             after_step(Progress(step, losses[-1], targets.size))
             if time.monotonic() - started > max_seconds:
@@ -81,6 +91,12 @@ def train(
     except KeyboardInterrupt:
         return Result(losses, time.monotonic() - started, "interrupt")
     return Result(losses, time.monotonic() - started, "steps")
+
+
+def _non_finite(model: CharacterModel) -> str:
+    owners = [(name, p.grad) for name, p in model.named_parameters() if p.grad is not None]
+    bad = [name for name, grad in owners if not math.isfinite(grad.detach().norm().item())]
+    return ", ".join(bad) or "all parameters together"
 
 
 def evaluate(model: CharacterModel, streams: Streams) -> float:

@@ -96,7 +96,9 @@ def load_run(folder: str | os.PathLike[str]) -> tuple[CharacterModel, dict[str, 
         model.load_state_dict(load(path.read_bytes()))
     except OSError as cause:
         raise RunError(f"{path}: cannot be read: {cause.strerror}.") from cause
-    except (ValueError, KeyError, TypeError, SafetensorError, StateError) as cause:
+    except (
+        ValueError, KeyError, TypeError, MemoryError, RecursionError, SafetensorError, StateError
+    ) as cause:  # fmt: skip
         raise RunError(f"{path}: is damaged or not of this program: {cause}") from cause
     return model, config
 

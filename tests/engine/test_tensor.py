@@ -1,0 +1,253 @@
+"""Tensor itself: construction, hooks, leaving the graph, and Python's protocols."""
+
+import copy
+import pickle
+import threading
+
+import numpy as np
+import pytest
+from numpy.testing import assert_array_equal
+
+import minitorch_rnn as mt
+from minitorch_rnn.engine import Tensor
+from minitorch_rnn.engine.operators import Operators
+from minitorch_rnn.errors import DTypeError, GraphError
+from minitorch_rnn.ops import METHODS
+
+
+def test_a_tensor_copies_what_it_is_made_from():
+    source = np.array([1.0, 2.0])
+    x = mt.tensor(source)
+    source[0] = 9.0
+    assert x.tolist() == [1.0, 2.0]
+
+
+@pytest.mark.parametrize(
+    "values, dtype",
+    [
+        (1.5, np.float64),
+        ([1, 2], np.int64),
+        ([True], np.bool_),
+        (np.ones(2, np.float32), np.float32),
+        (np.float32(1), np.float32),
+        ([[1.0], [2.0]], np.float64),
+    ],
+)
+def test_the_dtype_follows_the_values(values, dtype):
+    assert mt.tensor(values).dtype == dtype
+
+
+def test_python_floats_take_the_default_dtype():
+    mt.set_default_dtype("float32")
+    try:
+        assert mt.tensor([1.0]).dtype == mt.zeros(2).dtype == np.float32
+        assert mt.tensor(np.ones(2)).dtype == np.float64  # an array keeps its own
+        assert mt.nn.Linear(2, 2).weight.dtype == np.float32
+    finally:
+        mt.set_default_dtype("float64")
+
+
+@pytest.mark.parametrize("values", [["a"], [None], [object()]])
+def test_values_that_are_not_numbers_are_refused(values):
+    with pytest.raises(DTypeError, match="give numbers"):
+        mt.tensor(values)
+
+
+def test_the_default_dtype_is_a_floating_point_type():
+    with pytest.raises(DTypeError, match="int32"):
+        mt.set_default_dtype("int32")
+
+
+def test_every_bound_method_is_declared_for_type_checkers_and_the_other_way_round():
+    source = __import__("inspect").getsource(Operators)
+    declared = set(__import__("re").findall(r"def (\w+)\(", source)) - {"backward"}
+    assert declared == set(METHODS)
+
+
+def test_the_reflected_operators_take_arrays_and_numbers():
+    x = mt.tensor([1.0, 2.0], requires_grad=True)
+    for y in (np.ones(2) * x, 2 - x, np.float64(3) / x, 2**x, np.ones((2, 2)) @ x):
+        assert isinstance(y, Tensor) and y.requires_grad
+
+
+def test_detach_and_update_leave_each_other_alone():
+    x = mt.tensor([1.0], requires_grad=True)
+    d = x.detach()
+    x.update_([5.0])
+    assert d.tolist() == [1.0] and not d.requires_grad
+
+
+def test_an_attribute_that_does_not_exist_is_an_error():
+    x = mt.tensor(1.0)
+    with pytest.raises(AttributeError):
+        x.gradd  # noqa: B018
+    with pytest.raises(AttributeError):
+        x.reqires_grad = True
+
+
+def test_only_floating_point_tensors_require_gradients():
+    with pytest.raises(TypeError, match="only floating-point tensors can require.*int64"):
+        mt.tensor([1], requires_grad=True)
+    with pytest.raises(TypeError, match="int64"):
+        mt.tensor([1]).requires_grad = True
+
+
+def test_plain_tensors_can_be_written_and_tracked_ones_name_the_pattern():
+    x = mt.tensor([1.0, 2.0])
+    x[0] = 5.0
+    assert x.tolist() == [5.0, 2.0]
+    with pytest.raises(GraphError, match="index_update"):
+        x.requires_grad_()[0] = 1.0
+
+
+def test_iteration_length_and_conversion():
+    x = mt.tensor([[1.0, 2.0], [3.0, 4.0]])
+    assert [row.tolist() for row in x] == [[1.0, 2.0], [3.0, 4.0]]
+    assert len(x) == 2 and float(x[0, 0]) == 1.0 and int(x[1, 1]) == 4
+    assert [10, 20, 30][mt.tensor(1)] == 20
+    assert f"{mt.tensor(0.5):.2f}" == "0.50"
+    assert (x == x).all() and not (x != x).any()
+
+
+def test_tensors_are_hashed_by_identity():
+    a, b = mt.tensor([1.0]), mt.tensor([1.0])
+    assert len({a, b, a}) == 2
+
+
+@pytest.mark.parametrize(
+    "x, text",
+    [
+        (lambda: mt.tensor([1.0, 2.0]), "tensor([1., 2.])"),
+        (lambda: mt.tensor(1.5, requires_grad=True), "tensor(1.5, requires_grad=True)"),
+        (lambda: mt.tensor([1.0], "float32"), "tensor([1.], dtype=float32)"),
+        (lambda: mt.tensor([1]), "tensor([1])"),
+        (lambda: mt.tensor([1.0], requires_grad=True).sum(), "tensor(1., op=sum)"),
+    ],
+)
+def test_repr_says_what_matters(x, text):
+    assert repr(x()) == text
+
+
+def test_leaves_can_be_copied_and_pickled_and_nothing_else():
+    x = mt.nn.Parameter([1.0, 2.0])
+    for twin in (copy.deepcopy(x), pickle.loads(pickle.dumps(x))):
+        assert type(twin) is type(x) and twin.requires_grad and twin.tolist() == x.tolist()
+        assert not np.shares_memory(twin.data, x.data)
+    with pytest.raises(RuntimeError, match="only graph leaves"):
+        copy.deepcopy(x * 2)
+
+
+def test_dlpack_exports_constants_only():
+    x = mt.tensor([1.0, 2.0])
+    assert_array_equal(np.from_dlpack(x), [1.0, 2.0])
+    with pytest.raises(BufferError, match="detach"):
+        np.from_dlpack(x.requires_grad_())
+
+
+def test_a_hook_sees_the_complete_gradient_and_may_replace_it():
+    x = mt.tensor([1.0], requires_grad=True)
+    y = x * 2
+    seen = []
+    y.register_hook(lambda g: seen.append(g.item()))
+    handle = y.register_hook(lambda g: g * 10)
+    (y * 3 + y * 4).sum().backward()
+    assert seen == [7.0] and x.grad.item() == 140.0
+    handle.remove()
+    handle.remove()
+
+
+def test_a_removed_hook_is_not_called():
+    x = mt.tensor([1.0], requires_grad=True)
+    x.register_hook(lambda g: g * 0).remove()
+    (x * 3).sum().backward()
+    assert x.grad.item() == 3.0
+
+
+def test_a_hook_of_the_wrong_shape_names_both():
+    x = mt.tensor([1.0, 2.0], requires_grad=True)
+    x.register_hook(lambda g: g.sum())
+    with pytest.raises(RuntimeError, match=r"\(\).*\(2,\)"):
+        (x * 3).sum().backward()
+
+
+def test_a_hook_cannot_spoil_the_gradient_it_is_shown():
+    x = mt.tensor([1.0], requires_grad=True)
+
+    def spoil(g):
+        g[0] = 99.0
+
+    x.register_hook(spoil)
+    (x * 3).sum().backward()
+    assert x.grad.item() == 3.0
+
+
+def test_a_computed_tensor_can_retain_its_gradient():
+    x = mt.tensor([1.0, 2.0], requires_grad=True)
+    h = x.tanh()
+    h.retain_grad()
+    (h * h).sum().backward()
+    assert_array_equal(h.grad.numpy(), 2 * h.detach().numpy())
+
+
+def recorded():
+    return (mt.tensor(1.0, requires_grad=True) * 2).requires_grad
+
+
+def test_no_grad_restores_what_was_before_it():
+    with mt.no_grad():
+        with mt.no_grad():
+            pass
+        assert not recorded()
+        with mt.enable_grad():
+            assert recorded()
+        assert not recorded()
+    assert recorded() and mt.is_grad_enabled()
+
+
+def test_no_grad_ends_with_an_exception():
+    with pytest.raises(KeyError), mt.no_grad():
+        raise KeyError
+    assert recorded()
+
+
+def test_one_no_grad_object_can_be_entered_twice():
+    off = mt.no_grad()
+    with off, off:
+        assert not recorded()
+    assert recorded()
+
+
+def test_no_grad_decorates_functions_and_generators():
+    @mt.no_grad()
+    def function():
+        return recorded()
+
+    @mt.no_grad()
+    def generator():
+        received = yield recorded()
+        try:
+            yield received, recorded()
+        except KeyError:
+            yield "caught", recorded()
+
+    assert function() is False
+    running = generator()
+    assert next(running) is False and recorded()  # not while it waits
+    assert running.send("hello") == ("hello", False) and recorded()
+    assert running.throw(KeyError()) == ("caught", False) and recorded()
+    running.close()
+
+
+def test_no_grad_belongs_to_its_thread():
+    answers = []
+    with mt.no_grad():
+        thread = threading.Thread(target=lambda: answers.append(recorded()))
+        thread.start()
+        thread.join()
+    assert answers == [True]
+
+
+def test_a_view_under_no_grad_does_not_require_a_gradient():
+    x = mt.tensor([1.0, 2.0], requires_grad=True)
+    with mt.no_grad():
+        assert not x[0].requires_grad and not x.reshape(2, 1).requires_grad
