@@ -8,7 +8,9 @@ Sizes, here and everywhere: T steps, B sequences in a batch, I inputs, H hidden 
 O outputs.
 """
 
-from minitorch_rnn import autograd, bptt, nn, numeric, optim
+from typing import TYPE_CHECKING, Any
+
+from minitorch_rnn import errors
 from minitorch_rnn.backend import (
     get_default_dtype,
     manual_seed,
@@ -131,15 +133,19 @@ from minitorch_rnn.ops import (
 from minitorch_rnn.ops import (
     reduce_sum as sum,
 )
-from minitorch_rnn.verify import Agreement, verify
+
+if TYPE_CHECKING:
+    from minitorch_rnn import autograd, bptt, data, nn, numeric, optim, training
+    from minitorch_rnn.agreement import Agreement, verify
 
 __version__ = "0.1.0"
 
 __all__ = [
     "Agreement", "Parameter", "Tensor", "__version__", "abs", "absolute", "add", "all", "any",
     "arange", "arctan", "argmax", "argmin", "astype", "autograd", "bitwise_and", "bitwise_or",
-    "bptt", "broadcast_to", "clip", "clone", "concatenate", "cos", "cumsum", "divide", "einsum",
-    "enable_grad", "equal", "erf", "exp", "expm1", "eye", "flatten", "flip", "floor_divide", "full",
+    "bptt", "broadcast_to", "clip", "clone", "concatenate", "cos", "cumsum", "data", "divide",
+    "einsum", "enable_grad", "equal", "erf", "errors", "exp", "expm1", "eye", "flatten", "flip",
+    "floor_divide", "full",
     "get_default_dtype", "getitem", "greater", "greater_equal", "index_add", "index_update",
     "invert", "is_grad_enabled", "less", "less_equal", "linear", "log", "log1p", "log_softmax",
     "logsumexp", "manual_seed", "matmul", "max", "maximum", "mean", "min", "minimum", "moveaxis",
@@ -148,5 +154,24 @@ __all__ = [
     "relu", "remainder", "repeat", "reshape", "roll", "set_default_dtype", "set_grad_enabled",
     "sigmoid", "sign", "sin", "softmax", "softplus", "split", "sqrt", "squeeze", "stack", "std",
     "subtract", "sum", "sum_to", "swapaxes", "take_along_axis", "tan", "tanh", "tensor", "tile",
+    "training",
     "transpose", "unsqueeze", "use", "var", "verify", "where", "zeros", "zeros_like",
 ]  # fmt: skip
+
+# Rooms that are loaded at their first use: importing this package costs little more than NumPy.
+_ROOMS = {"autograd", "bptt", "data", "nn", "numeric", "optim", "training"}
+_FROM_AGREEMENT = {"Agreement", "verify"}
+
+
+def __getattr__(name: str) -> Any:
+    import importlib
+
+    if name in _ROOMS:
+        return importlib.import_module(f"{__name__}.{name}")
+    if name in _FROM_AGREEMENT:
+        return getattr(importlib.import_module(f"{__name__}.agreement"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -5,6 +5,8 @@ An array's own type decides which library computes with it (`namespace`); `use` 
 host by NumPy for every backend, so one seed means one model everywhere.
 """
 
+from __future__ import annotations
+
 import math
 import os
 from collections.abc import Callable
@@ -195,11 +197,11 @@ def asarray(values: Any, dtype: Any = None) -> Any:
     return array if _current.xp is np else _current.xp.asarray(array)
 
 
-_generator = np.random.default_rng()
+_generator: np.random.Generator | None = None
 
 
-def manual_seed(seed: int) -> np.random.Generator:
-    """Restart the generator that draws initial weights and shuffles; returns it."""
+def manual_seed(seed: int | None) -> np.random.Generator:
+    """Restart the generator that draws initial weights; returns it. None takes a fresh seed."""
     global _generator
     _generator = np.random.default_rng(seed)
     return _generator
@@ -207,7 +209,7 @@ def manual_seed(seed: int) -> np.random.Generator:
 
 def default_generator() -> np.random.Generator:
     """The host generator used wherever no `rng=` is given."""
-    return _generator
+    return _generator or manual_seed(None)
 
 
 use(os.environ.get("MINITORCH_RNN_BACKEND") or "numpy")

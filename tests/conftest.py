@@ -97,4 +97,3 @@ def no_state_leaks():
     before = state()
     yield
     assert state() == before
-

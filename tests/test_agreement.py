@@ -4,7 +4,6 @@ And its counterpart: every seeded slip, in a derivative rule or in the backpropa
 time, is caught by the same comparison.
 """
 
-import importlib
 import inspect
 import itertools
 import re
@@ -14,14 +13,12 @@ import pytest
 from numpy.testing import assert_allclose
 
 import minitorch_rnn as mt
+from minitorch_rnn import agreement as verification
 from minitorch_rnn import bptt, ops, verify
 from minitorch_rnn.bptt import slides, units
 from minitorch_rnn.bptt.divergences import DIVERGENCES
 from minitorch_rnn.engine import REGISTRY
 from minitorch_rnn.nn.cells import CELLS
-
-# `mt.verify` is the function; its module holds the certificate.
-verification = importlib.import_module("minitorch_rnn.verify")
 
 SIZES = [  # T, B, I, H, O, L: the smallest case first, then every size different
     pytest.param(1, 1, 1, 1, 2, 1, id="one-step"),
@@ -48,9 +45,7 @@ def test_graph_slides_units_and_complex_step_agree(
     rng, T, B, I, H, O, L, nonlinearity, bias, divergence
 ):
     output = OUTPUT[divergence]
-    network, x, D, h_0 = case(
-        rng, T, B, I, H, O, L, output, nonlinearity=nonlinearity, bias=bias
-    )
+    network, x, D, h_0 = case(rng, T, B, I, H, O, L, output, nonlinearity=nonlinearity, bias=bias)
     div = DIVERGENCES[divergence]
     weights = network.state_dict()
     params = bptt.names.from_torch(weights)
@@ -183,10 +178,13 @@ def test_the_table_names_what_disagrees(rng, monkeypatch):
 RULE_SLIPS = {  # primitive, number of the rule, the wrong rule
     "tanh takes 1 - y": ("tanh", 0, lambda g, y, x: g * (1 - y)),
     "relu lets everything through": ("relu", 0, lambda g, y, x: g),
-    "softmax takes the diagonal of its Jacobian": ("softmax", 0, lambda g, y, x, axis: g * y * (1 - y)),
+    "softmax takes the diagonal of its Jacobian": (
+        "softmax", 0, lambda g, y, x, axis: g * y * (1 - y),
+    ),
     "linear gives its input twice the gradient": ("linear", 0, lambda g, y, x, w, b: 2 * g @ w),
     "linear gives half of the weight's gradient": (
-        "linear", 1, lambda g, y, x, w, b: 0.5 * g.reshape(-1, len(w)).T @ x.reshape(-1, w.shape[1]),
+        "linear", 1,
+        lambda g, y, x, w, b: 0.5 * g.reshape(-1, len(w)).T @ x.reshape(-1, w.shape[1]),
     ),
     "linear reads only the last row for its bias": (
         "linear", 2, lambda g, y, x, w, b: g.reshape(-1, len(w))[-1],

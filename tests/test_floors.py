@@ -14,7 +14,7 @@ FLOORS = [
     {"__main__"},
     {"cli"},
     {"teaching", "training"},
-    {"verify"},
+    {"agreement"},
     {"nn", "optim", "data"},
     {"autograd"},
     {"ops"},

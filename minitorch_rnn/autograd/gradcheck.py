@@ -1,5 +1,7 @@
 """gradcheck: is a derivative right? Compared with differences, element by element."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 

@@ -4,8 +4,8 @@ import argparse
 import json
 from typing import Any
 
+from minitorch_rnn.agreement import certificate
 from minitorch_rnn.cli.options import Commands, coloured, seed
-from minitorch_rnn.verify import certificate
 
 
 def add_to(commands: Commands) -> None:

@@ -1,5 +1,7 @@
 """`minitorch-rnn train`: a character model of a text."""
 
+from __future__ import annotations
+
 import argparse
 import datetime
 import importlib
@@ -152,8 +154,8 @@ class _Report:
             rate = progress.step / max(now - self.started, 1e-9)
             print(
                 f"step {progress.step}/{steps}: loss {self.loss:.3f}, {bits:.2f} bits/char, "
-                f"{rate * progress.characters:,.0f} chars/s, {(steps - progress.step) / rate:.0f} s "
-                "left", file=sys.stderr, flush=True,
+                f"{rate * progress.characters:,.0f} chars/s, {(steps - progress.step) / rate:.0f} "
+                "s left", file=sys.stderr, flush=True,
             )  # fmt: skip
         if progress.step == self.options.steps:
             self.bar.close()

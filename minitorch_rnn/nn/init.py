@@ -1,5 +1,7 @@
 """Initial values of parameters, drawn on the host so that one seed gives one model anywhere."""
 
+from __future__ import annotations
+
 from typing import Any
 
 import numpy as np

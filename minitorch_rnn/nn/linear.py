@@ -1,5 +1,7 @@
 """Linear: the affine map."""
 
+from __future__ import annotations
+
 import math
 from typing import Any
 

@@ -1,5 +1,7 @@
 """RecurrentNetwork: the whole network of slide 72, recurrent layers and an output layer."""
 
+from __future__ import annotations
+
 from typing import Any
 
 import numpy as np

@@ -1,5 +1,7 @@
 """RNN: layers of a cell, unrolled over time into the graph."""
 
+from __future__ import annotations
+
 import math
 from typing import Any
 

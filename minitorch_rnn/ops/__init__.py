@@ -106,7 +106,8 @@ __all__ = [
     "minimum", "moveaxis", "multiply", "negative", "norm", "not_equal", "ones", "ones_like",
     "outer", "pad", "permute", "power", "prod", "rand", "randn", "reduce_all", "reduce_any",
     "reduce_max", "reduce_min", "reduce_sum", "relu", "remainder", "repeat", "reshape", "roll",
-    "setitem", "sigmoid", "sign", "sin", "softmax", "softplus", "split", "sqrt", "squeeze", "stack", "std",
+    "setitem", "sigmoid", "sign", "sin", "softmax", "softplus", "split", "sqrt", "squeeze", "stack",
+    "std",
     "subtract", "sum_to", "swapaxes", "take_along_axis", "tan", "tanh", "tile", "to", "transpose",
     "unsqueeze", "var", "where", "zeros", "zeros_like",
 ]  # fmt: skip
@@ -144,11 +145,13 @@ METHODS: dict[str, Any] = {
     "__abs__": absolute, "__add__": add, "__and__": bitwise_and, "__eq__": equal, "__ge__":
     greater_equal, "__getitem__": getitem, "__gt__": greater, "__invert__": invert, "__le__":
     less_equal, "__lt__": less, "__matmul__": matmul, "__mul__": multiply, "__ne__": not_equal,
-    "__neg__": negative, "__or__": bitwise_or, "__setitem__": setitem, "__pow__": power, "__sub__": subtract,
+    "__neg__": negative, "__or__": bitwise_or, "__pow__": power, "__setitem__": setitem,
+    "__sub__": subtract,
     "__truediv__": divide, "__floordiv__": floor_divide, "__mod__": remainder,
     "__radd__": _swapped(add), "__rsub__": _swapped(subtract), "__rmul__": _swapped(multiply),
     "__rtruediv__": _swapped(divide), "__rfloordiv__": _swapped(floor_divide),
     "__rmod__": _swapped(remainder), "__rpow__": _swapped(power), "__rmatmul__": _swapped(matmul),
+    "__rand__": _swapped(bitwise_and), "__ror__": _swapped(bitwise_or),
     "abs": absolute, "all": reduce_all, "any": reduce_any, "argmax": argmax, "argmin": argmin,
     "astype": astype, "clip": clip, "clone": clone, "cos": cos, "cumsum": cumsum, "erf": erf,
     "exp": exp, "expm1": expm1, "flatten": flatten, "flip": flip, "index_add": index_add,

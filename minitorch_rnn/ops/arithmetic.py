@@ -65,7 +65,8 @@ def _power_vjp_a(g, y, a, b):
 def _power_vjp_b(g, y, a, b):
     # d a**b / db = a**b log(a), and 0 at a = 0 with b >= 0, where a**b does not move.
     still = (b >= 0) & (a == 0)
-    return fit(where(still, 0.0, g * y * log(where(still, 1.0, a))), b.shape)
+    base = where(still, 1.0, a).astype(y.dtype)  # of two numbers `where` would make float64
+    return fit(where(still, 0.0, g * y * log(base)), b.shape)
 
 
 @primitive(_power_vjp_a, _power_vjp_b)

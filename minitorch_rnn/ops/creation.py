@@ -1,5 +1,7 @@
 """New tensors from nothing: constants, ranges and random numbers."""
 
+from __future__ import annotations
+
 from typing import Any
 
 import numpy as np

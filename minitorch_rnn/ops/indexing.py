@@ -25,13 +25,18 @@ def _plain(part):
     """One entry of a key as a private plain array, slice or number."""
     if part is None or part is Ellipsis or isinstance(part, int | slice):
         return part
-    if isinstance(part, Tensor | list | np.ndarray) or backend.backend_of(part):
-        array = raw(part)
-        array = np.array(array, dtype=None if array else int) if isinstance(array, list) else array
-        if array.dtype.kind not in "iub":
-            raise IndexError(f"getitem: an index is integer or boolean, got {array.dtype}.")
-        return array.copy()  # the caller may change its own before the backward walk reads ours
-    return operator.index(part)
+    array = raw(part)
+    if isinstance(array, list | tuple):
+        array = np.array(array, dtype=None if array else int)
+    if backend.backend_of(array) is None and not isinstance(array, np.bool_):
+        try:
+            return operator.index(array)
+        except TypeError as cause:
+            kind = type(part).__name__
+            raise IndexError(f"getitem: an index is integer or boolean, got {kind}.") from cause
+    if array.dtype.kind not in "iub":
+        raise IndexError(f"getitem: an index is integer or boolean, got {array.dtype}.")
+    return array.copy()  # the caller may change its own before the backward walk reads ours
 
 
 def _key(x, key):
@@ -94,7 +99,9 @@ def _last_writers(g, key):
 
 def _update_vjp_value(g, y, x, value, key):
     part = getitem(g, key)
-    return fit(part if _is_basic(key) else where(_last_writers(g, key), part, 0.0), value.shape)
+    part = part if _is_basic(key) else where(_last_writers(g, key), part, 0.0)
+    extra = (1,) * (len(value.shape) - part.ndim)  # NumPy writes (1, 3) to a place of (3,)
+    return fit(part.reshape(extra + part.shape) if extra else part, value.shape)
 
 
 @primitive(lambda g, y, x, value, key: _index_update(g, 0.0, key), _update_vjp_value)

@@ -115,7 +115,7 @@ def reshape(x, shape):
 
 
 def _negated(shift):
-    return tuple(-s for s in shift) if isinstance(shift, tuple) else -shift
+    return tuple(-s for s in shift) if isinstance(shift, tuple | list) else -shift
 
 
 @primitive(lambda g, y, x, shift, axis: roll(g, _negated(shift), axis))

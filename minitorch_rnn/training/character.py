@@ -1,5 +1,7 @@
 """A model of text, character by character."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator
 from typing import Any
 

@@ -96,7 +96,9 @@ def test_gradcheck_finds_one_wrong_entry_of_forty_and_names_it(rng, registry):
 
 
 def test_gradcheck_of_order_two_finds_a_wrong_second_derivative(registry):
-    @primitive(lambda g, y, x: g * 3 * (x * x).detach() if isinstance(x, mt.Tensor) else g * 3 * x * x)
+    @primitive(
+        lambda g, y, x: g * 3 * (x * x).detach() if isinstance(x, mt.Tensor) else g * 3 * x * x
+    )
     def cube(x):  # the first derivative is right, the second is cut off
         return x * x * x
 

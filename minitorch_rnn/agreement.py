@@ -11,10 +11,8 @@ parameter, dDIV/dx, dDIV/dh(-1) and the outputs themselves.
 """
 
 import itertools
-import json
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -40,8 +38,7 @@ _FLOOR = 1e-3
 _STEPS = (None, 1.5e-3, 4e-4, 6e-5)
 
 
-@dataclass(frozen=True)
-class Agreement:
+class Agreement(NamedTuple):
     """What `verify` found; `agrees` is the verdict, printing it gives the table.
 
     Attributes:
@@ -54,8 +51,8 @@ class Agreement:
     network: str
     divergence: str
     digits: dict[str, dict[str, float]]
-    skipped: dict[str, str] = field(default_factory=dict)
-    required: dict[str, float] = field(default_factory=lambda: dict(REQUIRED))
+    skipped: dict[str, str]
+    required: dict[str, float]
 
     @property
     def agrees(self) -> bool:
@@ -81,6 +78,8 @@ class Agreement:
 
     def to_json(self) -> str:
         """The rows as JSON."""
+        import json
+
         return json.dumps(self.rows(), indent=2)
 
     def __str__(self) -> str:

@@ -1,0 +1,62 @@
+"""The README tells the truth: its commands are the gate's, its example runs, its claims hold."""
+
+import pathlib
+import re
+import tomllib
+
+ROOT = pathlib.Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+GATE = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+
+
+def blocks(language):
+    return re.findall(rf"```{language}\n(.*?)```", README, flags=re.DOTALL)
+
+
+def test_the_gate_runs_exactly_the_two_commands_of_the_readme():
+    commands = [line for block in blocks("sh") for line in block.splitlines() if "-m venv" in line]
+    gate = [line.strip() for line in GATE.splitlines() if "python3 -m venv" in line]
+    assert len(commands) == 2
+    assert commands == gate
+    assert commands[0].endswith("minitorch-rnn train")
+    assert commands[1].endswith("python -m pytest -q")
+
+
+def test_the_readme_is_not_taken_for_another_project():
+    text = " ".join(README.split())
+    assert "not affiliated with MiniTorch" in text
+    assert not re.search(r"pip install minitorch(?![-_]rnn)", text)
+
+
+def test_the_python_examples_of_the_readme_run():
+    examples = blocks("python")
+    assert examples
+    for example in examples:
+        exec(compile(example, "README.md", "exec"), {})
+
+
+def test_every_extra_that_is_named_exists():
+    named = set(re.findall(r"\.?\[(\w+(?:-\w+)?)\]'", README))
+    assert named
+    assert named <= set(PROJECT["optional-dependencies"])
+
+
+def test_every_file_that_is_linked_exists():
+    links = re.findall(r"\]\((?!https?:)([^)#]+)\)", README)
+    assert links
+    assert all((ROOT / link).exists() for link in links)
+
+
+def test_pytorch_is_an_extra_of_its_own():
+    extras = PROJECT["optional-dependencies"]
+    holders = [name for name, needs in extras.items() if any("torch>" in need for need in needs)]
+    assert holders == ["torch"]
+    assert PROJECT["dependencies"] == ["numpy>=2.0"]
+
+
+def test_the_top_level_holds_what_it_should():
+    wanted = {"pyproject.toml", "minitorch_rnn", "tests", "tutorials", "bench", "README.md"}
+    visible = {p.name for p in ROOT.iterdir() if not p.name.startswith(".")}
+    assert wanted <= visible
+    assert visible - wanted <= {"LICENSE", "runs", "dist"}  # the last two are ignored by git

@@ -1,0 +1,50 @@
+# %% [markdown]
+# # 1. A tensor remembers
+#
+# Question: how does a program that only multiplies and adds know its own derivative?
+#
+# Answer: every result keeps the operation and the inputs it came from. Walking that record
+# backwards, newest first, and multiplying the slopes on the way is the chain rule.
+
+# %%
+import minitorch_rnn as mt
+
+x = mt.tensor(3.0, requires_grad=True)
+w = mt.tensor(0.5, requires_grad=True)
+y = (w * x).tanh() + x
+print(y)  # tensor(3.905..., op=add): the value, and the last operation
+
+# %% [markdown]
+# By hand: dy/dw = (1 - tanh²(w x)) x, and dy/dx = (1 - tanh²(w x)) w + 1. Note the **addition** in
+# dy/dx: x is used twice, and what arrives on both ways is added up.
+
+# %%
+y.backward()
+slope = 1 - (w * x).tanh().item() ** 2
+print(w.grad.item(), slope * 3.0)
+print(x.grad.item(), slope * 0.5 + 1)
+assert abs(w.grad.item() - slope * 3.0) < 1e-12
+assert abs(x.grad.item() - (slope * 0.5 + 1)) < 1e-12
+
+# %% [markdown]
+# The rules are written once. With `create_graph=True` the same rules run on tensors instead of
+# arrays, so the gradient is itself a recorded computation and has a derivative in turn.
+
+# %%
+(first,) = mt.autograd.grad(w**3, w, create_graph=True)
+(second,) = mt.autograd.grad(first, w)
+print(first.item(), second.item())  # 3 w² and 6 w at w = 0.5
+assert (first.item(), second.item()) == (0.75, 3.0)
+
+# %% [markdown]
+# What cannot be right is refused. Here the value that the backward walk needs is gone:
+
+# %%
+z = w * w
+w.update_(2.0)
+try:
+    z.backward()
+except mt.errors.GraphError as error:
+    print(error)
+else:
+    raise AssertionError("a stale gradient went unnoticed")
