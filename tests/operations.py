@@ -26,7 +26,7 @@ class Row:
     analytic: bool = True  # the complex step may go through the array function
     kinks: Callable | None = None  # zero at inputs where the slope jumps: they are drawn again
     any_shape: bool = False  # works on 0-d and on empty inputs too
-    waits: str = ""  # why the host must wait for the device
+    waits: str = ""  # why the host has to wait for the device
 
     def draw(self, rng, shape=None):
         """Fresh inputs, away from the kinks by more than any difference steps."""
@@ -155,8 +155,8 @@ ARITHMETIC = [
         note="numbers"),
     row("clip", X, call=lambda m, x: m.clip(x, None, 0.5), kinks=lambda x: x - 0.5, note="above"),
     row("clip", X, call=lambda m, x: m.clip(x, -0.5, None), kinks=lambda x: x + 0.5, note="below"),
-    row("clip", (2, 3), (3,), positive(2, 1), kinks=lambda x, a, b: (x - a) * (x - b) * (a - b),
-        call=lambda m, x, a, b: m.clip(x, a - 2.0, b)),
+    row("clip", (3, 4), (4,), positive(3, 1), call=lambda m, x, a, b: m.clip(3 * x, a - 1, b),
+        kinks=lambda x, a, b: np.minimum(abs(3 * x - a + 1), abs(3 * x - b)), note="bounds"),
 ]  # fmt: skip
 WITHOUT_RULES = [
     *[row(op, digit(*a), digit(*b), differentiable=False)
@@ -336,7 +336,7 @@ KEYS = [  # of a (3, 4)
     (([[0], [2]], [1, 3]), {}), (np.s_[[1, 1], ::2], {}), (np.s_[[2, 2], None, :2], {}), ([], {}),
     (MASK, MASKED), (np.s_[[True, False, True]], MASKED), (np.s_[1:, [True, False] * 2], MASKED),
     (np.s_[[True, False, True], [1, 1]], MASKED), (np.zeros((3, 4), bool), MASKED), (True, MASKED),
-    (np.True_, MASKED),
+    (np.True_, MASKED | {"torch": "PyTorch knows no NumPy booleans"}),
     (np.array(1), {}), (((0, 2), slice(1)), {}), (np.s_[[1, 0, 1], np.int64(2)], {}),
 ]  # fmt: skip
 APART = np.s_[1, :, [3, 3]]  # arrays and integers with a slice between: their axis goes first

@@ -1,8 +1,8 @@
-"""One table of everything that can be done wrong: the exception, its builtin base, its words.
+"""One table of everything that can be done wrong: the exception and the words it comes with.
 
-A row is (what is done, the exception, the builtin it must also be, what its message holds). Where
-two sizes, dtypes or backends do not fit, the message holds both. Rows of one file only, such as
-the losses or the optimisers, stand with their tests.
+A row is (name, exception, parts of its message separated by |, what is done). Where two sizes,
+dtypes or backends do not fit, the message holds both. Mistakes with one thing only, such as an
+optimiser or a run folder, stand with its tests.
 """
 
 import copy
@@ -63,357 +63,205 @@ def only_one_stream():
     data.Streams.of(np.zeros(10, int), batch=2, steps=8, source="short.txt")
 
 
-SIZES = {  # what does not fit in size
-    "RNN features": (
-        lambda: rnn()(mt.ones(5, 3, 7)),
-        ShapeError, ValueError, "RNN(input_size=10 (5, 3, 7) 7 features input_size=10.",
-    ),
-    "RNN rank 1": (
-        lambda: rnn()(mt.ones(10)), ShapeError, ValueError, "(10,) 1 axes 3, (T, B, I)",
-    ),
-    "RNN rank 4": (
-        lambda: rnn(batch_first=True)(mt.ones(1, 2, 3, 10)),
-        ShapeError, ValueError, "(1, 2, 3, 10) 4 axes 3, (B, T, I)",
-    ),
-    "RNN no time steps": (
-        lambda: rnn()(mt.ones(0, 3, 10)),
-        ShapeError, ValueError, "(0, 3, 10) 0 time steps at least one time step",
-    ),
-    "RNN no time steps, batch first": (
-        lambda: rnn(batch_first=True)(mt.ones(3, 0, 10)),
-        ShapeError, ValueError, "(3, 0, 10) 0 time steps",
-    ),
-    "RNN no time steps, single": (
-        lambda: rnn()(mt.ones(0, 10)), ShapeError, ValueError, "(0, 10) 0 time steps",
-    ),
-    "RNN batch of the state": (
-        lambda: rnn()(mt.ones(5, 3, 10), mt.ones(1, 4, 20)),
-        ShapeError, ValueError, "h_0 (1, 4, 20) batch of 3 hidden_size=20 (1, 3, 20)",
-    ),
-    "RNN layers of the state": (
-        lambda: rnn(num_layers=2)(mt.ones(5, 3, 10), mt.ones(1, 3, 20)),
-        ShapeError, ValueError, "h_0 (1, 3, 20) 2 layers (2, 3, 20)",
-    ),
-    "RNN rank of a single state": (
-        lambda: rnn()(mt.ones(5, 10), mt.ones(1, 1, 20)),
-        ShapeError, ValueError, "h_0 (1, 1, 20) single sequence (1, 20)",
-    ),
-    "RNN size of a single state": (
-        lambda: rnn()(mt.ones(5, 10), mt.ones(1, 7)),
-        ShapeError, ValueError, "h_0 (1, 7) single sequence (1, 20)",
-    ),
-    "RNN of no units": (
-        lambda: nn.RNN(10, 0), ShapeError, ValueError, "10, 0, 1 at least 1",
-    ),
-    "RNN nonlinearity": (
-        lambda: rnn(nonlinearity="sin"), ValueError, ValueError, "'sin' 'tanh' 'relu'",
-    ),
-    "RNN initial state": (
-        lambda: rnn(initial_state="ones"), ValueError, ValueError, "'ones' 'zeros' 'learned'",
-    ),
-    "network output": (
-        lambda: nn.RecurrentNetwork(1, 2, 3, "relu"),
-        ValueError, ValueError, "'relu' 'softmax' 'identity'",
-    ),
-    "Linear features": (
-        lambda: nn.Linear(3, 2)(mt.ones(5, 4)),
-        ShapeError, ValueError, "Linear( (5, 4) 4 features in_features=3.",
-    ),
-    "Linear of a number": (
-        lambda: nn.Linear(3, 2)(mt.tensor(1.0)), ShapeError, ValueError, "() no features",
-    ),
-    "add": (
-        lambda: mt.ones(2) + mt.ones(3), ShapeError, ValueError, "add: (2,) (3,)",
-    ),
-    "matmul": (
-        lambda: mt.ones(2, 3) @ mt.ones(4, 5), ShapeError, ValueError, "matmul: (2, 3) (4, 5)",
-    ),
-    "update_": (
-        lambda: leaf(2).update_([1.0, 2.0, 3.0]), ShapeError, ValueError, "update_: (3,) (2,)",
-    ),
-    "gradient": (
-        lambda: (leaf(3) * 2).backward(mt.ones(2)), ShapeError, ValueError, "backward: (2,) (3,)",
-    ),
-    "hook": (
-        lambda: hooked((2,)), GraphError, RuntimeError, "hook: (2,) (3,)",
-    ),
-    "item of several": (
-        lambda: mt.ones(2, 3).item(), ShapeError, ValueError, "item: (2, 3) one element",
-    ),
-    "float of several": (
-        lambda: float(mt.ones(2)), ShapeError, ValueError, "(2,)",
-    ),
-    "bool of several": (
-        lambda: bool(mt.ones(2) == mt.ones(2)),
-        ShapeError, ValueError, "bool: (2,) .all() .any()",
-    ),
-    "index": (
-        lambda: mt.ones(3)[7], IndexError, IndexError, "getitem (3,) 7 size 3",
-    ),
-    "index of the second axis": (
-        lambda: mt.ones(3, 4)[:, -5], IndexError, IndexError, "getitem (3, 4) -5 axis 1 size 4",
-    ),
-    "index in a list": (
-        lambda: mt.ones(3)[[0, 3]], IndexError, IndexError, "3 size 3",
-    ),
-    "index in a list, on a device": (
-        lambda: away(3)[[0, 3]], IndexError, IndexError, "3 size 3",
-    ),
-    "text shorter than a sequence": (
-        only_one_stream, DataError, ValueError, "short.txt 10 characters 2 streams 8 18",
-    ),
-}  # fmt: skip
+SIZES = [  # what does not fit in size
+    ("RNN features", ShapeError, "RNN(input_size=10|(5, 3, 7)|7 features|input_size=10.",
+     lambda: rnn()(mt.ones(5, 3, 7))),
+    ("RNN rank 1", ShapeError, "(10,)|1 axes|3, (T, B, I)", lambda: rnn()(mt.ones(10))),
+    ("RNN rank 4", ShapeError, "(1, 2, 3, 10)|4 axes|3, (B, T, I)",
+     lambda: rnn(batch_first=True)(mt.ones(1, 2, 3, 10))),
+    ("RNN no time steps", ShapeError, "(0, 3, 10)|0 time steps|at least one time step",
+     lambda: rnn()(mt.ones(0, 3, 10))),
+    ("RNN no time steps, batch first", ShapeError, "(3, 0, 10)|0 time steps",
+     lambda: rnn(batch_first=True)(mt.ones(3, 0, 10))),
+    ("RNN no time steps, single", ShapeError, "(0, 10)|0 time steps",
+     lambda: rnn()(mt.ones(0, 10))),
+    ("RNN batch of the state", ShapeError, "h_0|(1, 4, 20)|batch of 3|hidden_size=20|(1, 3, 20)",
+     lambda: rnn()(mt.ones(5, 3, 10), mt.ones(1, 4, 20))),
+    ("RNN layers of the state", ShapeError, "h_0|(1, 3, 20)|2 layers|(2, 3, 20)",
+     lambda: rnn(num_layers=2)(mt.ones(5, 3, 10), mt.ones(1, 3, 20))),
+    ("RNN rank of a single state", ShapeError, "h_0|(1, 1, 20)|single sequence|(1, 20)",
+     lambda: rnn()(mt.ones(5, 10), mt.ones(1, 1, 20))),
+    ("RNN size of a single state", ShapeError, "h_0|(1, 7)|single sequence|(1, 20)",
+     lambda: rnn()(mt.ones(5, 10), mt.ones(1, 7))),
+    ("RNN of no units", ShapeError, "10, 0, 1|at least 1", lambda: nn.RNN(10, 0)),
+    ("RNN nonlinearity", ValueError, "'sin'|'tanh'|'relu'", lambda: rnn(nonlinearity="sin")),
+    ("RNN initial state", ValueError, "'ones'|'zeros'|'learned'",
+     lambda: rnn(initial_state="ones")),
+    ("network output", ValueError, "'relu'|'softmax'|'identity'",
+     lambda: nn.RecurrentNetwork(1, 2, 3, "relu")),
+    ("Linear features", ShapeError, "Linear(|(5, 4)|4 features|in_features=3.",
+     lambda: nn.Linear(3, 2)(mt.ones(5, 4))),
+    ("Linear of a number", ShapeError, "()|no features", lambda: nn.Linear(3, 2)(mt.tensor(1.0))),
+    ("add", ShapeError, "add:|(2,)|(3,)", lambda: mt.ones(2) + mt.ones(3)),
+    ("matmul", ShapeError, "matmul:|(2, 3)|(4, 5)", lambda: mt.ones(2, 3) @ mt.ones(4, 5)),
+    ("update_", ShapeError, "update_:|(3,)|(2,)", lambda: leaf(2).update_([1.0, 2.0, 3.0])),
+    ("gradient", ShapeError, "backward:|(2,)|(3,)", lambda: (leaf(3) * 2).backward(mt.ones(2))),
+    ("hook", GraphError, "hook:|(2,)|(3,)", lambda: hooked((2,))),
+    ("item of several", ShapeError, "item:|(2, 3)|one element", lambda: mt.ones(2, 3).item()),
+    ("float of several", ShapeError, "(2,)", lambda: float(mt.ones(2))),
+    ("bool of several", ShapeError, "bool:|(2,)|.all()|.any()",
+     lambda: bool(mt.ones(2) == mt.ones(2))),
+    ("index", IndexError, "getitem|(3,)|7|size 3", lambda: mt.ones(3)[7]),
+    ("index of the second axis", IndexError, "getitem|(3, 4)|-5|axis 1|size 4",
+     lambda: mt.ones(3, 4)[:, -5]),
+    ("index in a list", IndexError, "3|size 3", lambda: mt.ones(3)[[0, 3]]),
+    ("index in a list, on a device", IndexError, "3|size 3", lambda: away(3)[[0, 3]]),
+    ("text shorter than a sequence", DataError, "short.txt|10 characters|2 streams|8|18",
+     only_one_stream),
+]  # fmt: skip
 
-KINDS = {  # what does not fit in dtype
-    "RNN input": (
-        lambda: rnn()(mt.ones(5, 3, 10, dtype="float32")),
-        DTypeError, TypeError, "x is float32 parameters are float64 x.astype('float64')",
-    ),
-    "RNN integers": (
-        lambda: rnn()(np.ones((5, 3, 10), int)), DTypeError, TypeError, "int64 float64",
-    ),
-    "RNN state": (
-        lambda: rnn(dtype="float32")(mt.ones(5, 3, 10, dtype="float32"), mt.ones(1, 3, 20)),
-        DTypeError, TypeError, "h_0 is float64 parameters are float32 rnn.to('float64')",
-    ),
-    "RNN float16": (
-        lambda: rnn()(mt.ones(5, 3, 10, dtype="float16")), DTypeError, TypeError, "float16 float64",
-    ),
-    "parameters of integers": (
-        lambda: rnn(dtype="int32"), DTypeError, TypeError, "floating-point int32",
-    ),
-    "constructor": (
-        lambda: mt.tensor([1, 2], requires_grad=True),
-        DTypeError, TypeError, "only floating-point int64 astype('float64')",
-    ),
-    "attribute": (
-        lambda: setattr(mt.tensor([True]), "requires_grad", True),
-        DTypeError, TypeError, "only floating-point bool",
-    ),
-    "requires_grad_": (
-        lambda: mt.arange(3).requires_grad_(), DTypeError, TypeError, "only floating-point int64",
-    ),
-    "text": (
-        lambda: mt.tensor(["a", "b"]), DTypeError, TypeError, "<U1 numbers",
-    ),
-    "default": (
-        lambda: mt.set_default_dtype("int64"), DTypeError, TypeError, "int64 'float32'",
-    ),
-    "float index": (
-        lambda: mt.ones(3)[mt.tensor([1.0])], IndexError, IndexError, "integer boolean float64",
-    ),
-    "float as an index": (
-        lambda: [1, 2][mt.tensor(1.0)], DTypeError, TypeError, "index: float64 integer",
-    ),
-    "len of a number": (
-        lambda: len(mt.tensor(1.0)), DTypeError, TypeError, "len: 0-d",
-    ),
-    "iteration over a number": (
-        lambda: list(mt.tensor(1.0)), DTypeError, TypeError, "0-d",
-    ),
-    "NumPy's function": (
-        lambda: np.exp(leaf(2)), TypeError, TypeError, "ufunc",
-    ),
-    "gradcheck in float32": (
-        lambda: mt.autograd.gradcheck(mt.exp, mt.ones(2, dtype="float32", requires_grad=True)),
-        DTypeError, TypeError, "input 0 float32 float64",
-    ),
-}  # fmt: skip
+KINDS = [  # what does not fit in dtype
+    ("RNN input", DTypeError, "x is float32|parameters are float64|x.astype('float64')",
+     lambda: rnn()(mt.ones(5, 3, 10, dtype="float32"))),
+    ("RNN integers", DTypeError, "int64|float64", lambda: rnn()(np.ones((5, 3, 10), int))),
+    ("RNN state", DTypeError, "h_0 is float64|parameters are float32|rnn.to('float64')",
+     lambda: rnn(dtype="float32")(mt.ones(5, 3, 10, dtype="float32"), mt.ones(1, 3, 20))),
+    ("RNN float16", DTypeError, "float16|float64",
+     lambda: rnn()(mt.ones(5, 3, 10, dtype="float16"))),
+    ("parameters of integers", DTypeError, "floating-point|int32", lambda: rnn(dtype="int32")),
+    ("constructor", DTypeError, "only floating-point|int64|astype('float64')",
+     lambda: mt.tensor([1, 2], requires_grad=True)),
+    ("attribute", DTypeError, "only floating-point|bool",
+     lambda: setattr(mt.tensor([True]), "requires_grad", True)),
+    ("requires_grad_", DTypeError, "only floating-point|int64",
+     lambda: mt.arange(3).requires_grad_()),
+    ("text", DTypeError, "<U1|numbers", lambda: mt.tensor(["a", "b"])),
+    ("default", DTypeError, "int64|'float32'", lambda: mt.set_default_dtype("int64")),
+    ("float index", IndexError, "integer|boolean|float64", lambda: mt.ones(3)[mt.tensor([1.0])]),
+    ("float as an index", DTypeError, "index:|float64|integer", lambda: [1, 2][mt.tensor(1.0)]),
+    ("len of a number", DTypeError, "len:|0-d", lambda: len(mt.tensor(1.0))),
+    ("iteration over a number", DTypeError, "0-d", lambda: list(mt.tensor(1.0))),
+    ("NumPy's function", TypeError, "ufunc", lambda: np.exp(leaf(2))),
+    ("gradcheck in float32", DTypeError, "input 0|float32|float64",
+     lambda: mt.autograd.gradcheck(mt.exp, mt.ones(2, dtype="float32", requires_grad=True))),
+]  # fmt: skip
 
-GRAPHS = {  # what a graph cannot do
-    "backward of several": (
-        lambda: (leaf(2, 3) * 2).backward(),
-        GraphError, RuntimeError, "(2, 3) one element gradient= y.sum().backward()",
-    ),
-    "backward without a graph": (
-        lambda: mt.ones(3).sum().backward(),
-        GraphError, RuntimeError, "does not require a gradient requires_grad=True no_grad()",
-    ),
-    "second backward": (
-        lambda: walked((leaf(3) ** 2).sum()).backward(),
-        GraphError, RuntimeError, "second time 'sum' retain_graph=True",
-    ),
-    "second backward by grad": (
-        lambda: grad(walked((leaf(3) ** 2).sum()), leaf(3)),
-        GraphError, RuntimeError, "second time retain_graph=True",
-    ),
-    "update_ before backward": (
-        lambda: changed_by(lambda w: w.update_(np.ones((2, 2)))),
-        GraphError, RuntimeError, "input 0 'matmul' (2, 2) changed in place before the optimizer",
-    ),
-    "data before backward": (
-        lambda: changed_by(lambda w: setattr(w, "data", np.ones((2, 2)))),
-        GraphError, RuntimeError, "'matmul' changed in place",
-    ),
-    "optimiser step before backward": (
-        lambda: changed_by(optimiser_step), GraphError, RuntimeError, "'matmul' changed in place",
-    ),
-    "update_ of a computed tensor": (
-        lambda: (leaf(2) * 2).update_([1.0, 2.0]),
-        GraphError, RuntimeError, "update_: 'multiply' only a leaf",
-    ),
-    "assignment to a tracked tensor": (
-        lambda: assign(leaf(3)), GraphError, RuntimeError, "t[...] = v mt.index_update(t, key, v)",
-    ),
-    "assignment to a computed tensor": (
-        lambda: assign(leaf(3) * 2), GraphError, RuntimeError, "mt.index_update",
-    ),
-    "assignment of a tracked tensor": (
-        lambda: assign(mt.ones(3), leaf(1)[0]), GraphError, RuntimeError, "mt.index_update",
-    ),
-    "writing to .data": (
-        lambda: assign(leaf(3).data), ValueError, ValueError, "read-only",
-    ),
-    "requires_grad=False on a computed tensor": (
-        lambda: (leaf(2) * 2).requires_grad_(False),
-        GraphError, RuntimeError, "'multiply' only a leaf y.detach()",
-    ),
-    "unused input": (
-        lambda: grad(leaf(2).sum(), [leaf(3)]),
-        GraphError, RuntimeError, "[0] not have been used allow_unused=True",
-    ),
-    "input without a gradient": (
-        lambda: grad(leaf(2).sum(), mt.ones(4)),
-        GraphError, RuntimeError, "input 0 (4,) does not require a gradient",
-    ),
-    "number of cotangents": (
-        lambda: grad([leaf(2).sum()], [leaf(2)], [1.0, 1.0]),
-        GraphError, RuntimeError, "2 grad_outputs 1 outputs",
-    ),
-    "hook without a gradient": (
-        lambda: mt.ones(2).register_hook(print),
-        GraphError, RuntimeError, "register_hook: does not require",
-    ),
-    "numpy() of a tracked tensor": (
-        lambda: leaf(2).numpy(), GraphError, RuntimeError, "numpy: y.detach().numpy()",
-    ),
-    "np.asarray of a tracked tensor": (
-        lambda: np.asarray(leaf(2)), GraphError, RuntimeError, "y.detach().numpy()",
-    ),
-    "dlpack of a tracked tensor": (
-        lambda: np.from_dlpack(leaf(2)), BufferError, BufferError, "dlpack: y.detach()",
-    ),
-    "deepcopy of a computed tensor": (
-        lambda: copy.deepcopy(leaf(2) * 2),
-        GraphError, RuntimeError, "only graph leaves deep-copied y.detach()",
-    ),
-    "pickle of a computed tensor": (
-        lambda: pickle.dumps(leaf(2) * 2),
-        GraphError, RuntimeError, "only graph leaves pickled y.detach()",
-    ),
-    "gradcheck of nothing": (
-        lambda: mt.autograd.gradcheck(mt.exp, mt.ones(2)),
-        GraphError, RuntimeError, "no input requires a gradient",
-    ),
-}  # fmt: skip
+GRAPHS = [  # what a graph cannot do
+    ("backward of several", GraphError, "(2, 3)|one element|gradient=|y.sum().backward()",
+     lambda: (leaf(2, 3) * 2).backward()),
+    ("backward without a graph", GraphError, "does not require a gradient|no_grad()",
+     lambda: mt.ones(3).sum().backward()),
+    ("second backward", GraphError, "second time|'sum'|retain_graph=True",
+     lambda: walked((leaf(3) ** 2).sum()).backward()),
+    ("second backward by grad", GraphError, "second time|retain_graph=True",
+     lambda: grad(walked((leaf(3) ** 2).sum()), leaf(3))),
+    ("update_ before backward", GraphError, "input 0|'matmul'|(2, 2)|in place|Call backward()",
+     lambda: changed_by(lambda w: w.update_(np.ones((2, 2))))),
+    ("data before backward", GraphError, "'matmul'|changed in place",
+     lambda: changed_by(lambda w: setattr(w, "data", np.ones((2, 2))))),
+    ("optimiser step before backward", GraphError, "'matmul'|changed in place",
+     lambda: changed_by(optimiser_step)),
+    ("update_ of a computed tensor", GraphError, "update_:|'multiply'|only a leaf",
+     lambda: (leaf(2) * 2).update_([1.0, 2.0])),
+    ("assignment to a tracked tensor", GraphError, "t[...] = v|mt.index_update(t, key, v)",
+     lambda: assign(leaf(3))),
+    ("assignment to a computed tensor", GraphError, "mt.index_update", lambda: assign(leaf(3) * 2)),
+    ("assignment of a tracked tensor", GraphError, "mt.index_update",
+     lambda: assign(mt.ones(3), leaf(1)[0])),
+    ("writing to .data", ValueError, "read-only", lambda: assign(leaf(3).data)),
+    ("requires_grad=False on a computed tensor", GraphError, "'multiply'|only a leaf|y.detach()",
+     lambda: (leaf(2) * 2).requires_grad_(False)),
+    ("unused input", GraphError, "[0]|not have been used|allow_unused=True",
+     lambda: grad(leaf(2).sum(), [leaf(3)])),
+    ("input without a gradient", GraphError, "input 0|(4,)|does not require a gradient",
+     lambda: grad(leaf(2).sum(), mt.ones(4))),
+    ("number of cotangents", GraphError, "2 grad_outputs|1 outputs",
+     lambda: grad([leaf(2).sum()], [leaf(2)], [1.0, 1.0])),
+    ("hook without a gradient", GraphError, "register_hook:|does not require",
+     lambda: mt.ones(2).register_hook(print)),
+    ("numpy() of a tracked tensor", GraphError, "numpy:|y.detach().numpy()",
+     lambda: leaf(2).numpy()),
+    ("np.asarray of a tracked tensor", GraphError, "y.detach().numpy()",
+     lambda: np.asarray(leaf(2))),
+    ("dlpack of a tracked tensor", BufferError, "dlpack:|y.detach()",
+     lambda: np.from_dlpack(leaf(2))),
+    ("deepcopy of a computed tensor", GraphError, "only graph leaves|deep-copied|y.detach()",
+     lambda: copy.deepcopy(leaf(2) * 2)),
+    ("pickle of a computed tensor", GraphError, "only graph leaves|pickled|y.detach()",
+     lambda: pickle.dumps(leaf(2) * 2)),
+    ("gradcheck of nothing", GraphError, "no input requires a gradient",
+     lambda: mt.autograd.gradcheck(mt.exp, mt.ones(2))),
+]  # fmt: skip
 
-BACKENDS = {  # where two backends meet, or one is missing
-    "add": (
-        lambda: mt.ones(2, 3) + away(2, 3),
-        BackendError, RuntimeError, "add: (2, 3) on 'numpy' (2, 3) on 'strict' x.to('strict')",
-    ),
-    "add the other way": (
-        lambda: away(3) + mt.ones(3),
-        BackendError, RuntimeError, "add: (3,) on 'strict' (3,) on 'numpy' x.to('numpy')",
-    ),
-    "a NumPy array on the left": (
-        lambda: np.ones(3) * away(3),
-        BackendError, RuntimeError, "multiply: 'numpy' 'strict' x.to('strict')",
-    ),
-    "matmul": (
-        lambda: mt.ones(2, 3) @ away(3, 4),
-        BackendError, RuntimeError, "matmul: (2, 3) on 'numpy' (3, 4) on 'strict' x.to('strict')",
-    ),
-    "where": (
-        lambda: mt.where(mt.ones(3) > 0, mt.ones(3), away(3)),
-        BackendError, RuntimeError, "where: 'numpy' input 2 'strict' x.to('strict')",
-    ),
-    "concatenate": (
-        lambda: mt.concatenate([away(3), mt.ones(3)]),
-        BackendError, RuntimeError, "concatenate: 'strict' 'numpy' x.to('numpy')",
-    ),
-    "index": (
-        lambda: mt.ones(3)[away(2).astype(int)],
-        BackendError, RuntimeError, "getitem 'numpy' 'strict' .to(",
-    ),
-    "index_update": (
-        lambda: mt.index_update(mt.ones(3), 0, away(1)[0]),
-        BackendError, RuntimeError, "index_update 'numpy' 'strict' .to(",
-    ),
-    "RNN input": (
-        lambda: rnn()(away(5, 3, 10)),
-        BackendError, RuntimeError, "RNN(input_size=10 x is on 'strict' 'numpy' rnn.to('strict')",
-    ),
-    "RNN state": (
-        lambda: rnn()(mt.ones(5, 3, 10), away(1, 3, 20)),
-        BackendError, RuntimeError, "h_0 is on 'strict' 'numpy' .to('strict')",
-    ),
-    "Linear": (
-        lambda: nn.Linear(3, 2)(away(5, 3)),
-        BackendError, RuntimeError, "linear: (5, 3) on 'strict' (2, 3) on 'numpy' x.to(",
-    ),
-    "losses": (
-        lambda: nn.mse_loss(mt.ones(3), away(3)), BackendError, RuntimeError, "'numpy' 'strict'",
-    ),
-    "update_": (
-        lambda: leaf(3).update_(away(3)),
-        BackendError, RuntimeError, "update_: 'numpy' values.to('numpy')",
-    ),
-    "gradient": (
-        lambda: (leaf(3) * 2).backward(away(3)), BackendError, RuntimeError, "'numpy' 'strict'",
-    ),
-    "to, inside a graph": (
-        lambda: (leaf(3) * 2).to("strict"),
-        BackendError, RuntimeError, "to('strict') 'numpy' y.detach()",
-    ),
-    "np.asarray of a device tensor": (
-        lambda: np.asarray(away(3)), BackendError, RuntimeError, "'strict' y.numpy()",
-    ),
-    "unknown": (
-        lambda: mt.use("cuda"), BackendError, RuntimeError, "use('cuda') 'numpy' 'cupy'",
-    ),
-}  # fmt: skip
+BACKENDS = [  # where two backends meet, or one is missing
+    ("add", BackendError, "add:|(2, 3) on 'numpy'|(2, 3) on 'strict'|x.to('strict')",
+     lambda: mt.ones(2, 3) + away(2, 3)),
+    ("add the other way", BackendError, "add:|(3,) on 'strict'|(3,) on 'numpy'|x.to('numpy')",
+     lambda: away(3) + mt.ones(3)),
+    ("a NumPy array on the left", BackendError, "multiply:|'numpy'|'strict'|x.to('strict')",
+     lambda: np.ones(3) * away(3)),
+    ("matmul", BackendError, "matmul:|(2, 3) on 'numpy'|(3, 4) on 'strict'|x.to('strict')",
+     lambda: mt.ones(2, 3) @ away(3, 4)),
+    ("where", BackendError, "where:|'numpy'|input 2|'strict'|x.to('strict')",
+     lambda: mt.where(mt.ones(3) > 0, mt.ones(3), away(3))),
+    ("concatenate", BackendError, "concatenate:|'strict'|'numpy'|x.to('numpy')",
+     lambda: mt.concatenate([away(3), mt.ones(3)])),
+    ("index", BackendError, "getitem|'numpy'|'strict'|.to(",
+     lambda: mt.ones(3)[away(2).astype(int)]),
+    ("index_update", BackendError, "index_update|'numpy'|'strict'|.to(",
+     lambda: mt.index_update(mt.ones(3), 0, away(1)[0])),
+    ("RNN input", BackendError, "RNN(input_size=10|x is on 'strict'|'numpy'|rnn.to('strict')",
+     lambda: rnn()(away(5, 3, 10))),
+    ("RNN state", BackendError, "h_0 is on 'strict'|'numpy'|.to('strict')",
+     lambda: rnn()(mt.ones(5, 3, 10), away(1, 3, 20))),
+    ("Linear", BackendError, "linear:|(5, 3) on 'strict'|(2, 3) on 'numpy'|x.to(",
+     lambda: nn.Linear(3, 2)(away(5, 3))),
+    ("losses", BackendError, "'numpy'|'strict'", lambda: nn.mse_loss(mt.ones(3), away(3))),
+    ("update_", BackendError, "update_:|'numpy'|values.to('numpy')",
+     lambda: leaf(3).update_(away(3))),
+    ("gradient", BackendError, "'numpy'|'strict'", lambda: (leaf(3) * 2).backward(away(3))),
+    ("to, inside a graph", BackendError, "to('strict')|'numpy'|y.detach()",
+     lambda: (leaf(3) * 2).to("strict")),
+    ("np.asarray of a device tensor", BackendError, "'strict'|y.numpy()",
+     lambda: np.asarray(away(3))),
+    ("unknown", BackendError, "use('cuda')|'numpy'|'cupy'", lambda: mt.use("cuda")),
+]  # fmt: skip
 
 TABLE = [
-    pytest.param(*row, id=f"{group}: {name}")
+    pytest.param(error, parts, wrong, id=f"{group}: {name}")
     for group, rows in {"size": SIZES, "dtype": KINDS, "graph": GRAPHS, "backend": BACKENDS}.items()
-    for name, row in rows.items()
+    for name, error, parts, wrong in rows
 ]
 
+BASES = {  # what a caller who does not know this library would expect
+    "ShapeError": ValueError, "DTypeError": TypeError, "GraphError": RuntimeError,
+    "BackendError": RuntimeError, "DataError": ValueError, "StateError": RuntimeError,
+    "RunError": ValueError, "NonFiniteError": ArithmeticError,
+}  # fmt: skip
 
-def holds_in_order(message, words):
-    """Whether every word (split at blanks outside brackets and phrases) is in the message."""
-    return [word for word in words.split() if word not in message]
+
+def missing_from(message, parts):
+    """Those of the parts, separated by |, that the message does not hold."""
+    return [part for part in parts.split("|") if part not in message]
 
 
-@pytest.mark.parametrize("wrong, error, builtin, words", TABLE)
-def test_a_mistake_is_told_with_its_numbers(wrong, error, builtin, words):
+@pytest.mark.parametrize("error, parts, wrong", TABLE)
+def test_a_mistake_is_told_with_its_numbers(error, parts, wrong):
     with pytest.raises(error) as caught:
         wrong()
-    message = str(caught.value)
-    assert issubclass(error, builtin) and type(caught.value) is not AssertionError
-    assert holds_in_order(message, words) == [], message
+    assert isinstance(caught.value, BASES.get(error.__name__, error))
+    assert missing_from(str(caught.value), parts) == [], str(caught.value)
 
 
 TEXTS = {
-    "missing": (None, "cannot be read No such file"),
-    "empty": (b"", "is empty 0 characters"),
-    "blank": (b" \n\t", "is empty 3 characters"),
-    "NUL": (b"ab\0c", "NUL 2"),
-    "invalid UTF-8": (b"abc\xff", "byte 3 UTF-8"),
-    "UTF-16": ("abc".encode("utf-16"), "byte 0 UTF-8"),
+    "missing": (None, "cannot be read|No such file"),
+    "empty": (b"", "is empty|0 characters"),
+    "blank": (b" \n\t", "is empty|3 characters"),
+    "NUL": (b"ab\0c", "NUL at character 2"),
+    "invalid UTF-8": (b"abc\xff", "byte 3|not UTF-8"),
+    "UTF-16": ("abc".encode("utf-16"), "byte 0|not UTF-8"),
 }
 
 
-@pytest.mark.parametrize("content, words", TEXTS.values(), ids=TEXTS)
-def test_a_text_that_cannot_be_used_is_named_with_the_reason(content, words, tmp_path):
+@pytest.mark.parametrize("content, parts", TEXTS.values(), ids=TEXTS)
+def test_a_text_that_cannot_be_used_is_named_with_the_reason(content, parts, tmp_path):
     path = tmp_path / "the book.txt"
     if content is not None:
         path.write_bytes(content)
     with pytest.raises(DataError) as caught:
         data.read_text(path)
     assert str(caught.value).startswith(f"{path}: ")
-    assert holds_in_order(str(caught.value), words) == []
+    assert missing_from(str(caught.value), parts) == []
 
 
 def test_a_folder_is_not_a_text(tmp_path):
@@ -435,13 +283,6 @@ def test_cupy_without_a_device_says_what_to_install():
         assert backend.current_backend().name != "cupy"
     else:
         pytest.skip("a CUDA device is there, so nothing is wrong")
-
-
-BASES = {
-    "ShapeError": ValueError, "DTypeError": TypeError, "GraphError": RuntimeError,
-    "BackendError": RuntimeError, "DataError": ValueError, "StateError": RuntimeError,
-    "RunError": ValueError, "NonFiniteError": ArithmeticError,
-}  # fmt: skip
 
 
 def test_every_exception_is_also_the_builtin_a_caller_expects():

@@ -13,7 +13,7 @@ from minitorch_rnn.backend import namespace
 from minitorch_rnn.engine import Piece, Tensor, composite, primitive, raw, variadic
 from minitorch_rnn.errors import DTypeError, GraphError, ShapeError
 from minitorch_rnn.ops.selection import where
-from minitorch_rnn.ops.shape import fit
+from minitorch_rnn.ops.shape import axis_of, fit
 
 
 def _is_basic(key):
@@ -178,7 +178,7 @@ def take_along_axis(x, indices, axis=-1):
     if array.ndim != x.ndim:
         raise ShapeError(f"take_along_axis: x has {x.ndim} axes, indices have {array.ndim}.")
     xp = namespace(raw(x))
-    axis %= x.ndim
+    axis = axis_of("take_along_axis", x, axis)
     key = [
         xp.arange(n).reshape([-1 if i == k else 1 for i in range(x.ndim)])
         for k, n in enumerate(x.shape)

@@ -128,6 +128,11 @@ def _diagonals(term, x):
         while term.count(k) > 1:
             first = term.index(k)
             second = term.index(k, first + 1)
+            if x.shape[first] != x.shape[second]:
+                raise ShapeError(
+                    f"einsum: index {k!r} is repeated for axes of sizes {x.shape[first]} and "
+                    f"{x.shape[second]}; a diagonal has one size."
+                )
             axes = [a for a in range(x.ndim) if a not in (first, second)]
             x = x.transpose((first, second, *axes))
             n = namespace(raw(x)).arange(x.shape[0])

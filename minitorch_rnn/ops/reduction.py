@@ -11,13 +11,13 @@ from minitorch_rnn.backend import namespace
 from minitorch_rnn.engine import composite, primitive
 from minitorch_rnn.ops.elementwise import exp
 from minitorch_rnn.ops.selection import where
-from minitorch_rnn.ops.shape import broadcast_to, concatenate, flip, permute
+from minitorch_rnn.ops.shape import axis_of, broadcast_to, concatenate, flip, permute
 
 
-def _axes(x, axis):
+def _axes(x, axis, name=None):
     if axis is None:
         return tuple(range(x.ndim))
-    return tuple(a % x.ndim for a in (axis if isinstance(axis, tuple) else (axis,)))
+    return tuple(axis_of(name, x, a) for a in (axis if isinstance(axis, tuple) else (axis,)))
 
 
 def _kept(g, x, axis, keepdims):
@@ -28,6 +28,11 @@ def _kept(g, x, axis, keepdims):
     return g.reshape(tuple(1 if i in axes else n for i, n in enumerate(x.shape)))
 
 
+def _in_float32(operation, x, *attrs):
+    # float16 itself overflows at 65504 and cannot tell 2048 + 1 from 2048.
+    return operation(x.astype("float32"), *attrs).astype(x.dtype)
+
+
 def _count(x, axis):
     return math.prod(x.shape[a] for a in _axes(x, axis))
 
@@ -35,6 +40,8 @@ def _count(x, axis):
 @primitive(lambda g, y, x, axis, keepdims: broadcast_to(_kept(g, x, axis, keepdims), x.shape))
 def reduce_sum(x, axis=None, keepdims=False):
     """The sum along `axis`."""
+    if x.dtype.char == "e":
+        return _in_float32(reduce_sum, x, axis, keepdims)
     return x.sum(axis=axis, keepdims=keepdims)
 
 
@@ -64,6 +71,8 @@ def var(x, axis=None, ddof=0, keepdims=False):
 
     `ddof` is 0 as in NumPy; PyTorch calls it `correction`, and its default is 1. nan if n <= ddof.
     """
+    if x.dtype.char == "e":
+        return _in_float32(var, x, axis, ddof, keepdims)
     centred = x - x.mean(axis=axis, keepdims=True)
     scale = _count(x, axis) * _per_degree(x, axis, ddof)
     return (centred * centred).mean(axis=axis, keepdims=keepdims) * scale
@@ -80,6 +89,8 @@ def _std_vjp(g, y, x, axis, ddof, keepdims):
 @primitive(_std_vjp)
 def std(x, axis=None, ddof=0, keepdims=False):
     """The square root of `var`; the slope of a constant x is 0."""
+    if x.dtype.char == "e":
+        return _in_float32(std, x, axis, ddof, keepdims)
     return namespace(x).sqrt(var(x, axis, ddof, keepdims))
 
 
@@ -112,7 +123,9 @@ def prod(x, axis=None, keepdims=False):
     >>> x.grad
     tensor([6., 0., 0.])
     """
-    gone = _axes(x, axis)
+    gone = _axes(x, axis, "prod")
+    if x.dtype.kind in "bui":  # as NumPy: small integers would overflow
+        x = x.astype(np.empty(0, x.dtype).prod().dtype)
     left = tuple(a for a in range(x.ndim) if a not in gone)
     shape = tuple(1 if a in gone else n for a, n in enumerate(x.shape))
     x = permute(x, left + gone).reshape((*[x.shape[a] for a in left], _count(x, axis)))
@@ -132,6 +145,8 @@ def prod(x, axis=None, keepdims=False):
 )
 def logsumexp(x, axis=None, keepdims=False):
     """y = ln(sum(e**x)) along `axis`, without overflow; -inf where every x is -inf."""
+    if x.dtype.char == "e":
+        return _in_float32(logsumexp, x, axis, keepdims)
     xp = namespace(x)
     top = _finite(x.max(axis=axis, keepdims=True))
     total = xp.exp(x - top).sum(axis=axis, keepdims=True)
@@ -144,33 +159,39 @@ def _finite(x):
     return where(abs(x) == math.inf, 0.0, x)
 
 
-@primitive(lambda g, y, x, axis: y * (g - (g * y).sum(axis=axis, keepdims=True)))
+@primitive(lambda g, y, x, axis: y * (g - reduce_sum(g * y, axis, True)))
 def softmax(x, axis=-1):
     """Probabilities along `axis`: y = e**x / sum(e**x)."""
+    if x.dtype.char == "e":
+        return _in_float32(softmax, x, axis)
     e = namespace(x).exp(x - x.max(axis=axis, keepdims=True))  # exp() cannot overflow now
     return e / e.sum(axis=axis, keepdims=True)
 
 
 def _log_softmax_vjp(g, y, x, axis):
     # y = x - log(sum(exp(x))), so dL/dx = g - softmax(x) * sum(g), and softmax(x) is exp(y).
-    return g - exp(y) * g.sum(axis=axis, keepdims=True)
+    return g - exp(y) * reduce_sum(g, axis, True)
 
 
 @primitive(_log_softmax_vjp)
 def log_softmax(x, axis=-1):
     """Log-probabilities along `axis`: y = x - ln(sum(e**x))."""
+    if x.dtype.char == "e":
+        return _in_float32(log_softmax, x, axis)
     xp = namespace(x)
     x = x - x.max(axis=axis, keepdims=True)  # exp() cannot overflow now, and y is unchanged
     return x - xp.log(xp.exp(x).sum(axis=axis, keepdims=True))
 
 
 def _cumsum_vjp(g, y, x, axis):
-    return flip(flip(g, axis).cumsum(axis=axis), axis).reshape(x.shape)
+    return flip(cumsum(flip(g, axis), axis), axis).reshape(x.shape)
 
 
 @primitive(_cumsum_vjp)
 def cumsum(x, axis=None):
     """Running sums along `axis`; None means along the flattened x."""
+    if x.dtype.char == "e":
+        return _in_float32(cumsum, x, axis)
     return x.cumsum(axis=axis)
 
 
@@ -182,6 +203,8 @@ def _norm_vjp(g, y, x, axis, keepdims):
 @primitive(_norm_vjp)
 def norm(x, axis=None, keepdims=False):
     """The Euclidean norm along `axis`: sqrt(sum(x^2)); the slope at 0 is 0."""
+    if x.dtype.char == "e":
+        return _in_float32(norm, x, axis, keepdims)
     return namespace(x).sqrt((x * x).sum(axis=axis, keepdims=keepdims))
 
 

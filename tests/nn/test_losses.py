@@ -105,9 +105,7 @@ def test_mse_loss_and_both_its_gradients_are_pytorchs(reduction, rng):
 
 
 @pytest.mark.parametrize("reduction", REDUCTIONS, ids=str)
-def test_the_gradient_of_cross_entropy_is_that_of_the_complex_step(
-    reduction, logits, targets, rng
-):
+def test_the_gradient_of_cross_entropy_is_that_of_the_complex_step(reduction, logits, targets, rng):
     found = nn.cross_entropy(logits, targets, reduction)
     v = rng.normal(size=found.shape)
 

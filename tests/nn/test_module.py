@@ -15,7 +15,10 @@ class Nested(nn.Module):
         self.first = nn.Parameter([1.0])
         self.pair = (nn.Linear(2, 1), nn.Parameter([2.0]))
         self.sizes = [3, "text", None]
-        self.by_name = {"b": nn.Parameter([3.0]), "a": [nn.Parameter([4.0]), {"deep": nn.RNN(1, 1)}]}
+        self.by_name = {
+            "b": nn.Parameter([3.0]),
+            "a": [nn.Parameter([4.0]), {"deep": nn.RNN(1, 1)}],
+        }
         self.last = nn.Linear(1, 1, bias=False)
 
 

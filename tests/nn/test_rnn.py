@@ -105,7 +105,9 @@ def test_the_network_adds_an_output_layer_and_its_activation(rng):
     assert h_n.tolist() == last.tolist()
 
 
-@pytest.mark.parametrize("name, f", [("tanh", np.tanh), ("sigmoid", lambda z: 1 / (1 + np.exp(-z)))])
+@pytest.mark.parametrize(
+    "name, f", [("tanh", np.tanh), ("sigmoid", lambda z: 1 / (1 + np.exp(-z)))]
+)
 def test_the_network_has_other_output_activations(name, f, rng):
     network = nn.RecurrentNetwork(I, H, O, name, rng=rng)
     x = rng.normal(size=(T, B, I))

@@ -9,7 +9,7 @@ from operations import ROWS
 import minitorch_rnn as mt
 from minitorch_rnn import backend as backends
 from minitorch_rnn import numeric, ops
-from minitorch_rnn.engine import REGISTRY, Piece, Tensor, constant, primitive
+from minitorch_rnn.engine import REGISTRY, Piece, Tensor, constant
 from minitorch_rnn.ops import creation
 
 every = pytest.mark.parametrize("row", ROWS, ids=str)
@@ -88,17 +88,6 @@ def test_every_public_operation_has_a_row():
 def test_a_row_records_the_operation_it_is_named_for(row, rng):
     found = operations_behind(several(row.call(mt, *leaves(row.draw(rng)))))
     assert found and (row.op not in REGISTRY or REGISTRY[row.op].forward in found)
-
-
-def test_an_operation_whose_row_is_missing_is_noticed():
-    @primitive(None)
-    def stranger(x):
-        return x
-
-    try:
-        assert set(REGISTRY) - {row.op for row in ROWS} >= {"stranger"}
-    finally:
-        del REGISTRY["stranger"]
 
 
 @every
@@ -242,8 +231,7 @@ def test_other_backends_agree_and_never_wait_for_the_device(row, rng, backend):
     vs = list(map(mt.tensor, cotangents))
     strict_cupy.synchronisations.reset()
     there = back(row, xs, vs)
-    causes = list(strict_cupy.synchronisations.causes)
-    assert causes == [] or row.waits
+    assert bool(strict_cupy.synchronisations.causes) == bool(row.waits and backend == "strict")
     for made, want in zip(there[0] + there[1], ys + gradients, strict=True):
         assert made.backend == backend
         assert_allclose(backends.to_numpy(made._data), want._data, rtol=1e-12, atol=1e-14)
