@@ -85,7 +85,8 @@ def _get(name: str) -> Backend:
     return _loaded[name]
 
 
-_current = _get("numpy")
+_get("numpy")
+_current: Backend | None = None  # None until somebody asks: the environment decides then
 
 
 class use:
@@ -107,7 +108,7 @@ class use:
         _current = _get(name)
 
     def __enter__(self) -> Backend:
-        return _current
+        return current_backend()
 
     def __exit__(
         self,
@@ -120,7 +121,10 @@ class use:
 
 
 def current_backend() -> Backend:
-    """The backend on which new arrays are made."""
+    """The backend on which new arrays are made: as `use` or MINITORCH_RNN_BACKEND said."""
+    global _current
+    if _current is None:
+        _current = _get(os.environ.get("MINITORCH_RNN_BACKEND") or "numpy")
     return _current
 
 
@@ -194,7 +198,8 @@ def asarray(values: Any, dtype: Any = None) -> Any:
         raise DTypeError(f"tensor: {array.dtype} values cannot be computed with; give numbers.")
     if dtype is None and not isinstance(values, np.ndarray | np.generic) and array.dtype == float:
         array = array.astype(_default_dtype)
-    return array if _current.xp is np else _current.xp.asarray(array)
+    xp = current_backend().xp
+    return array if xp is np else xp.asarray(array)
 
 
 _generator: np.random.Generator | None = None
@@ -210,6 +215,3 @@ def manual_seed(seed: int | None) -> np.random.Generator:
 def default_generator() -> np.random.Generator:
     """The host generator used wherever no `rng=` is given."""
     return _generator or manual_seed(None)
-
-
-use(os.environ.get("MINITORCH_RNN_BACKEND") or "numpy")

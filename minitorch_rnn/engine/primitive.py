@@ -7,7 +7,7 @@ operators, methods that arrays and Tensors share, and other primitives, and noth
 """
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from minitorch_rnn import backend
@@ -138,7 +138,7 @@ def apply(op: Op, args: tuple[Any, ...]) -> Any:
     try:
         y = op.forward(*values, *attrs)
     except (TypeError, ValueError, IndexError) as cause:
-        raise _explained(op, inputs, cause) from cause
+        raise _explained(op, args, cause) from cause
     if not any_tensor:
         return y
     if tracked and op.recorded and _is_enabled():
@@ -178,13 +178,14 @@ def _bind(
     return tuple([given[key] for key in parameters])
 
 
-def _explained(op: Op, inputs: tuple[Any, ...], cause: Exception) -> Exception:
+def _explained(op: Op, args: tuple[Any, ...], cause: Exception) -> Exception:
     """The error of an array library, told in terms of the operation and its inputs."""
     if isinstance(cause, ShapeError | DTypeError | BackendError):
         return cause
-    owners = {owner.name for x in inputs if (owner := backend.backend_of(raw(x)))}
-    if len(owners) > 1:
-        return BackendError(mixed(op.name, inputs))
+    inputs = args[: op.arity]
+    everything = [x for arg in args for x in (arg if isinstance(arg, tuple) else (arg,))]
+    if len({owner.name for x in everything if (owner := backend.backend_of(raw(x)))}) > 1:
+        return BackendError(mixed(op.name, everything))
     shapes = " and ".join(str(x.shape) for x in inputs if hasattr(x, "shape"))
     if isinstance(cause, IndexError):
         return IndexError(f"{op.name} of shape {shapes}: {cause}")
@@ -199,7 +200,7 @@ def raw(x: Any) -> Any:
     return x._data if isinstance(x, Tensor) else x
 
 
-def mixed(name: str, inputs: tuple[Any, ...]) -> str:
+def mixed(name: str, inputs: Sequence[Any]) -> str:
     """The message for arrays of two backends in one operation, with the line that mends it."""
     told = []
     for i, x in enumerate(inputs):

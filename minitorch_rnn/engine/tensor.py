@@ -299,7 +299,7 @@ class Tensor(Operators):
             raise GraphError(
                 "copy: only graph leaves can be deep-copied or pickled; use y.detach()."
             )
-        return type(self), (backend.to_numpy(self._data), None, self._tracked)
+        return _restored, (type(self), backend.to_numpy(self._data), self.backend, self._tracked)
 
     __hash__ = object.__hash__
 
@@ -311,6 +311,11 @@ class Parameter(Tensor):
 
     def __init__(self, data: Any, dtype: Any = None, requires_grad: bool = True) -> None:
         super().__init__(data, dtype, requires_grad)
+
+
+def _restored(kind: type[Tensor], array: ndarray, where: str, tracked: bool) -> Tensor:
+    with backend.use(where):
+        return kind(array, None, tracked)
 
 
 class Handle:

@@ -9,9 +9,9 @@ from heapq import heappop, heappush
 from typing import Any, NamedTuple
 
 from minitorch_rnn import backend
-from minitorch_rnn.engine.primitive import primitive, raw
+from minitorch_rnn.engine.primitive import mixed, primitive, raw
 from minitorch_rnn.engine.tensor import Tensor, constant
-from minitorch_rnn.errors import GraphError, ShapeError
+from minitorch_rnn.errors import BackendError, GraphError, ShapeError
 
 
 class Piece(NamedTuple):
@@ -47,6 +47,8 @@ def seed_of(output: Tensor, gradient: Any, create_graph: bool = False) -> Any:
         seed = raw(gradient)
         if backend.backend_of(seed) is None:
             seed = backend.namespace(data).asarray(seed, dtype=data.dtype)
+    if backend.backend_of(raw(seed)) is not backend.backend_of(data):
+        raise BackendError(mixed("backward", (output, seed)))
     if seed.shape != data.shape:
         raise ShapeError(
             f"backward: gradient has shape {seed.shape}, but the output has shape {data.shape}."
@@ -136,7 +138,8 @@ def walk(
         else:
             total = totals.pop(i)
         if y._hooks:
-            total = _after_hooks(y, total)
+            total = _after_hooks(y, total, create_graph)
+            owned.discard(i)  # a hook may keep what it returned
         if (y._op is None) if wanted is None else (i in wanted):
             mine = total if i in owned else clone(total)
             mine = mine if isinstance(mine, Tensor) else constant(mine)
@@ -180,17 +183,19 @@ def _contributions(
     ]
 
 
-def _after_hooks(y: Tensor, total: Any) -> Any:
+def _after_hooks(y: Tensor, total: Any, create_graph: bool) -> Any:
     for hook in list(y._hooks.values()):
-        shown = clone(total) if isinstance(total, Tensor) else constant(total.copy())
-        new = hook(shown)
+        new = hook(clone(total) if create_graph else constant(clone(total)))
         if new is None:
             continue
         if new.shape != y.shape:
             raise GraphError(
                 f"hook: returned a gradient of shape {new.shape} for a tensor of shape {y.shape}."
             )
-        total = new if isinstance(total, Tensor) else raw(new)
+        if not create_graph:
+            total = raw(new)
+        else:
+            total = new if isinstance(new, Tensor) else constant(new)
     return total
 
 

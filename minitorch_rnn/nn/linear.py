@@ -11,7 +11,7 @@ from minitorch_rnn import ops
 from minitorch_rnn.engine import Tensor
 from minitorch_rnn.errors import ShapeError
 from minitorch_rnn.nn import init
-from minitorch_rnn.nn.module import Module
+from minitorch_rnn.nn.module import Module, as_input
 
 
 class Linear(Module):
@@ -30,6 +30,7 @@ class Linear(Module):
 
     Raises:
         ShapeError: if the last axis of x is not I.
+        DTypeError: if x has another dtype than the parameters.
 
     >>> from minitorch_rnn import nn, ones
     >>> nn.Linear(3, 2)(ones(5, 3)).shape
@@ -51,6 +52,7 @@ class Linear(Module):
 
     def forward(self, x: Any) -> Tensor:
         """x (…, I) to y (…, O)."""
+        x = as_input(self, "x", x, self.weight)
         if x.shape[-1:] != (self.in_features,):
             last = x.shape[-1] if x.ndim else "no"
             raise ShapeError(

@@ -9,7 +9,7 @@ import numpy as np
 
 from minitorch_rnn import backend
 from minitorch_rnn.engine import Parameter, Tensor
-from minitorch_rnn.errors import DTypeError, StateError
+from minitorch_rnn.errors import BackendError, DTypeError, StateError
 
 
 class Module:
@@ -133,6 +133,29 @@ class Module:
             return f"{type(self).__name__}()"
         lines = "".join(f"\n  ({name}): {value!r}" for name, value in children)
         return f"{type(self).__name__}({lines}\n)"
+
+
+def as_input(module: Module, name: str, values: Any, like: Tensor) -> Tensor:
+    """`values` as a Tensor on the backend and of the dtype of the parameter `like`.
+
+    Numbers and arrays of the host become a Tensor; a Tensor must fit as it is.
+
+    Raises:
+        BackendError, DTypeError: naming both sides and what to do.
+    """
+    tensor = values if isinstance(values, Tensor) else Tensor(values)
+    own = type(module).__name__.lower()
+    if tensor.backend != like.backend:
+        raise BackendError(
+            f"{module!r}: {name} is on {tensor.backend!r}, the parameters on {like.backend!r}. "
+            f"Move one of them: {name}.to({like.backend!r}) or {own}.to({tensor.backend!r})."
+        )
+    if tensor.dtype != like.dtype:
+        raise DTypeError(
+            f"{module!r}: {name} is {tensor.dtype}, the parameters are {like.dtype}. Convert one "
+            f"of them: {name}.astype('{like.dtype}') or {own}.to('{tensor.dtype}')."
+        )
+    return tensor
 
 
 def _array(value: Any) -> np.ndarray:

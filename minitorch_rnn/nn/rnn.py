@@ -9,10 +9,10 @@ import numpy as np
 
 from minitorch_rnn import backend, ops
 from minitorch_rnn.engine import Parameter, Tensor, constant, raw
-from minitorch_rnn.errors import BackendError, DTypeError, ShapeError
+from minitorch_rnn.errors import ShapeError
 from minitorch_rnn.nn import init
 from minitorch_rnn.nn.cells import CELLS
-from minitorch_rnn.nn.module import Module
+from minitorch_rnn.nn.module import Module, as_input
 
 
 class RNN(Module):
@@ -126,24 +126,8 @@ class RNN(Module):
     def _weight(self) -> Any:
         return self.weights(0)[0]
 
-    def _tensor(self, name: str, values: Any) -> Tensor:
-        """`values` as a Tensor of the parameters' dtype and backend, or an error that says why."""
-        tensor = values if isinstance(values, Tensor) else Tensor(values)
-        if backend.backend_of(raw(tensor)) is not backend.backend_of(raw(self._weight)):
-            raise BackendError(
-                f"{self!r}: {name} is on {tensor.backend!r}, the parameters on "
-                f"{self._weight.backend!r}. Move one of them: rnn.to({tensor.backend!r})."
-            )
-        if tensor.dtype != self._weight.dtype:
-            raise DTypeError(
-                f"{self!r}: {name} is {tensor.dtype}, the parameters are {self._weight.dtype}. "
-                f"Convert one of them: {name}.astype('{self._weight.dtype}') or "
-                f"rnn.to('{tensor.dtype}')."
-            )
-        return tensor
-
     def _checked_input(self, values: Any) -> Tensor:
-        x = self._tensor("x", values)
+        x = as_input(self, "x", values, self._weight)
         layout = "(B, T, I)" if self.batch_first else "(T, B, I)"
         if x.ndim not in (2, 3):
             raise ShapeError(
@@ -166,7 +150,7 @@ class RNN(Module):
         """h(-1,l) of every layer, (B, H) each."""
         shape = (self.num_layers, batch, self.hidden_size)
         if h_0 is not None:
-            h_0 = self._tensor("h_0", h_0)
+            h_0 = as_input(self, "h_0", h_0, self._weight)
             needed = (shape[0], shape[2]) if single else shape
             if h_0.shape != needed:
                 told = "a single sequence" if single else f"a batch of {batch}"

@@ -11,7 +11,8 @@ import numpy as np
 from minitorch_rnn import backend
 from minitorch_rnn.backend import namespace
 from minitorch_rnn.engine import Piece, Tensor, composite, primitive, raw, variadic
-from minitorch_rnn.errors import DTypeError, GraphError, ShapeError
+from minitorch_rnn.engine.primitive import mixed
+from minitorch_rnn.errors import BackendError, DTypeError, GraphError, ShapeError
 from minitorch_rnn.ops.selection import where
 from minitorch_rnn.ops.shape import axis_of, fit
 
@@ -161,6 +162,9 @@ def setitem(x, key, value):
 
 
 def _check_value(name, x, value):
+    owner = backend.backend_of(raw(value))
+    if owner is not None and owner is not backend.backend_of(raw(x)):
+        raise BackendError(mixed(name, (x, value)))
     if isinstance(value, Tensor) and value.requires_grad and raw(x).dtype.kind != "f":
         raise DTypeError(f"{name}: {raw(x).dtype} elements cannot carry a gradient to the value.")
 

@@ -1,5 +1,7 @@
 """Products: matmul, linear, einsum, outer."""
 
+import math
+
 from minitorch_rnn.backend import namespace
 from minitorch_rnn.engine import primitive, raw, variadic
 from minitorch_rnn.errors import ShapeError
@@ -31,7 +33,8 @@ def matmul(a, b):
 def _linear_vjp_weight(g, y, x, weight, bias):
     # The sum over every row of x, whatever axes the rows are spread over: one product.
     rows, columns = weight.shape
-    return g.reshape((-1, rows)).T @ x.reshape((-1, columns))
+    n = math.prod(x.shape[:-1])
+    return g.reshape((n, rows)).T @ x.reshape((n, columns))
 
 
 def _linear_vjp_bias(g, y, x, weight, bias):

@@ -181,6 +181,19 @@ def test_a_hook_cannot_spoil_the_gradient_it_is_shown():
     assert x.grad.item() == 3.0
 
 
+def test_a_gradient_shares_no_memory_with_what_a_hook_returned():
+    x, mine = mt.tensor([1.0, 2.0], requires_grad=True), mt.tensor([5.0, 5.0])
+    x.register_hook(lambda g: mine)
+    (x + x).sum().backward()
+    assert not np.shares_memory(x.grad.data, mine.data)
+
+
+def test_a_copy_of_a_device_tensor_stays_on_the_device():
+    with mt.use("strict"):
+        x = mt.tensor([1.0, 2.0])
+    assert copy.deepcopy(x).backend == "strict"
+
+
 def test_a_computed_tensor_can_retain_its_gradient():
     x = mt.tensor([1.0, 2.0], requires_grad=True)
     h = x.tanh()

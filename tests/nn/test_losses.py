@@ -236,3 +236,13 @@ def test_targets_on_a_device_need_logits_there():
         targets = mt.tensor([0, 1])
     with pytest.raises(BackendError, match=r"cross_entropy: .*'numpy'.*'strict'.*\.to\("):
         nn.cross_entropy(mt.tensor([[1.0, 2.0], [3.0, 4.0]]), targets)
+
+
+def test_a_class_that_does_not_exist_is_never_taken_for_another(backend):
+    logits, targets = mt.zeros(2, 3), mt.tensor([1, 10])
+    if backend == "numpy":
+        with pytest.raises(IndexError, match="10"):
+            mt.nn.cross_entropy(logits, targets)
+    else:  # nobody waits for the device to look
+        loss = mt.nn.cross_entropy(logits, targets, "none")
+        assert np.isnan(loss.numpy()).tolist() == [False, True]
