@@ -59,7 +59,9 @@ def run(options: argparse.Namespace) -> int:
     source = options.text or "the standard library"
     text = data.read_text(options.text) if options.text else data.standard_library_text()
     vocabulary = data.Vocabulary.of(text)
-    train, held_out = _cut(vocabulary.encode(text), options, source)
+    train, held_out = data.Streams.with_held_out(
+        vocabulary.encode(text), options.batch, options.sequence, source
+    )
     rng = np.random.default_rng(options.seed)
     with backend.use(options.backend), threadpool_limits(limits=options.threads, user_api="blas"):
         model = training.CharacterModel(
@@ -101,16 +103,6 @@ def _require(*packages: str) -> None:
             raise RunError(
                 f"train: {package} is not installed; pip install 'minitorch-rnn[app]'."
             ) from cause
-
-
-def _cut(numbers: Any, options: argparse.Namespace, source: str) -> tuple[Any, Any]:
-    """The text without its last twentieth (at most 60,000 characters), and that part."""
-    T, B = options.sequence, options.batch
-    held = min(60_000, max(len(numbers) // 20, T + 1), len(numbers))
-    source = f"{source} ({len(numbers)} characters, {held} of them held out)"
-    train = data.Streams.of(numbers[:-held], B, T, source)
-    streams = max(1, min(B, held // (4 * (T + 1))))
-    return train, data.Streams.of(numbers[-held:], streams, T, source)
 
 
 def _optimizer(model: training.CharacterModel, options: argparse.Namespace) -> optim.Optimizer:

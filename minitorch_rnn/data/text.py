@@ -1,5 +1,7 @@
 """Text as streams of characters: reading it, numbering its characters, cutting it into batches."""
 
+from __future__ import annotations
+
 import collections
 import os
 import pathlib
@@ -71,7 +73,7 @@ class Vocabulary:
         self._unknown = self.characters.index(UNKNOWN)
 
     @classmethod
-    def of(cls, text: str, largest: int = 256) -> "Vocabulary":
+    def of(cls, text: str, largest: int = 256) -> Vocabulary:
         """The `largest` - 1 most frequent characters of `text`."""
         counts = collections.Counter(text)
         return cls("".join(c for c, _ in counts.most_common(largest - 1)))
@@ -111,7 +113,7 @@ class Streams(NamedTuple):
     steps: int  # T
 
     @classmethod
-    def of(cls, numbers: np.ndarray, batch: int, steps: int, source: str = "text") -> "Streams":
+    def of(cls, numbers: np.ndarray, batch: int, steps: int, source: str = "text") -> Streams:
         """Cut `numbers` into `batch` streams of equal length, to be read `steps` at a time.
 
         Raises:
@@ -125,6 +127,25 @@ class Streams(NamedTuple):
                 "Use a longer text, or fewer or shorter sequences."
             )
         return cls(numbers[: batch * length].reshape(batch, length), steps)
+
+    @classmethod
+    def with_held_out(
+        cls, numbers: np.ndarray, batch: int, steps: int, source: str = "text"
+    ) -> tuple[Streams, Streams]:
+        """Streams to train on, and streams of the last twentieth of the text to be judged by.
+
+        At most 60,000 characters are held out, and at least one sequence.
+
+        Raises:
+            DataError: as `of`, if either part is too short.
+        """
+        held = min(60_000, max(len(numbers) // 20, steps + 1), len(numbers))
+        source = f"{source} ({len(numbers)} characters, {held} of them held out)"
+        few = max(1, min(batch, held // (4 * (steps + 1))))  # streams that are worth their start
+        return (
+            cls.of(numbers[:-held], batch, steps, source),
+            cls.of(numbers[-held:], few, steps, source),
+        )
 
     def __len__(self) -> int:
         return int(self.numbers.shape[1] - 1) // self.steps

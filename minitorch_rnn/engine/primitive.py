@@ -25,14 +25,18 @@ REGISTRY: dict[str, "Op"] = {}  # every primitive by name; the tests hold a row 
 class Op:
     """What all nodes made by one primitive share: its name, array function and rules."""
 
-    __slots__ = ("arity", "forward", "name", "parameters", "recorded", "rules", "variants")
+    __slots__ = (
+        "arity", "defaults", "forward", "name", "parameters", "recorded", "rules", "variants",
+    )  # fmt: skip
 
     def __init__(self, forward: Callable[..., Any], rules: tuple[Any, ...]) -> None:
         self.name = forward.__name__.strip("_").removeprefix("reduce_")
         self.forward = forward
         self.rules = rules
         self.arity = len(rules)
-        self.parameters = forward.__code__.co_varnames[: forward.__code__.co_argcount]
+        plain = getattr(forward, "__wrapped__", forward)  # behind a decorator
+        self.parameters = plain.__code__.co_varnames[: plain.__code__.co_argcount]
+        self.defaults = plain.__defaults__ or ()
         self.recorded = any(rules)
         self.variants: dict[int, Op] = {}
 
@@ -41,7 +45,7 @@ class Op:
 
     def complete(self, args: tuple[Any, ...], named: dict[str, Any]) -> tuple[Any, ...]:
         """Positional arguments in the order of the array function, defaults filled in."""
-        return _bind(self.name, self.parameters, self.forward.__defaults__ or (), args, named)
+        return _bind(self.name, self.parameters, self.defaults, args, named)
 
     def of_arity(self, arity: int) -> "Op":
         """The variant of a variadic primitive for `arity` inputs: one rule for each of them."""

@@ -11,7 +11,7 @@ from minitorch_rnn.backend import namespace
 from minitorch_rnn.engine import composite, primitive
 from minitorch_rnn.ops.elementwise import exp
 from minitorch_rnn.ops.selection import where
-from minitorch_rnn.ops.shape import axis_of, broadcast_to, concatenate, flip, permute
+from minitorch_rnn.ops.shape import axis_of, broadcast_to, concatenate, flip, permute, widened
 
 
 def _axes(x, axis, name=None):
@@ -28,20 +28,14 @@ def _kept(g, x, axis, keepdims):
     return g.reshape(tuple(1 if i in axes else n for i, n in enumerate(x.shape)))
 
 
-def _in_float32(operation, x, *attrs):
-    # float16 itself overflows at 65504 and cannot tell 2048 + 1 from 2048.
-    return operation(x.astype("float32"), *attrs).astype(x.dtype)
-
-
 def _count(x, axis):
     return math.prod(x.shape[a] for a in _axes(x, axis))
 
 
 @primitive(lambda g, y, x, axis, keepdims: broadcast_to(_kept(g, x, axis, keepdims), x.shape))
+@widened
 def reduce_sum(x, axis=None, keepdims=False):
     """The sum along `axis`."""
-    if x.dtype.char == "e":
-        return _in_float32(reduce_sum, x, axis, keepdims)
     return x.sum(axis=axis, keepdims=keepdims)
 
 
@@ -66,13 +60,12 @@ def _var_vjp(g, y, x, axis, ddof, keepdims):
 
 
 @primitive(_var_vjp)
+@widened
 def var(x, axis=None, ddof=0, keepdims=False):
     """The mean squared distance from the mean, its sum divided by n - ddof.
 
     `ddof` is 0 as in NumPy; PyTorch calls it `correction`, and its default is 1. nan if n <= ddof.
     """
-    if x.dtype.char == "e":
-        return _in_float32(var, x, axis, ddof, keepdims)
     centred = x - x.mean(axis=axis, keepdims=True)
     scale = _count(x, axis) * _per_degree(x, axis, ddof)
     return (centred * centred).mean(axis=axis, keepdims=keepdims) * scale
@@ -87,10 +80,9 @@ def _std_vjp(g, y, x, axis, ddof, keepdims):
 
 
 @primitive(_std_vjp)
+@widened
 def std(x, axis=None, ddof=0, keepdims=False):
     """The square root of `var`; the slope of a constant x is 0."""
-    if x.dtype.char == "e":
-        return _in_float32(std, x, axis, ddof, keepdims)
     return namespace(x).sqrt(var(x, axis, ddof, keepdims))
 
 
@@ -143,10 +135,9 @@ def prod(x, axis=None, keepdims=False):
         _kept(g, x, axis, keepdims) * exp(x - _finite(_kept(y, x, axis, keepdims)))
     )
 )
+@widened
 def logsumexp(x, axis=None, keepdims=False):
     """y = ln(sum(e**x)) along `axis`, without overflow; -inf where every x is -inf."""
-    if x.dtype.char == "e":
-        return _in_float32(logsumexp, x, axis, keepdims)
     xp = namespace(x)
     top = _finite(x.max(axis=axis, keepdims=True))
     total = xp.exp(x - top).sum(axis=axis, keepdims=True)
@@ -160,10 +151,9 @@ def _finite(x):
 
 
 @primitive(lambda g, y, x, axis: y * (g - reduce_sum(g * y, axis, True)))
+@widened
 def softmax(x, axis=-1):
     """Probabilities along `axis`: y = e**x / sum(e**x)."""
-    if x.dtype.char == "e":
-        return _in_float32(softmax, x, axis)
     e = namespace(x).exp(x - x.max(axis=axis, keepdims=True))  # exp() cannot overflow now
     return e / e.sum(axis=axis, keepdims=True)
 
@@ -174,10 +164,9 @@ def _log_softmax_vjp(g, y, x, axis):
 
 
 @primitive(_log_softmax_vjp)
+@widened
 def log_softmax(x, axis=-1):
     """Log-probabilities along `axis`: y = x - ln(sum(e**x))."""
-    if x.dtype.char == "e":
-        return _in_float32(log_softmax, x, axis)
     xp = namespace(x)
     x = x - x.max(axis=axis, keepdims=True)  # exp() cannot overflow now, and y is unchanged
     return x - xp.log(xp.exp(x).sum(axis=axis, keepdims=True))
@@ -188,10 +177,9 @@ def _cumsum_vjp(g, y, x, axis):
 
 
 @primitive(_cumsum_vjp)
+@widened
 def cumsum(x, axis=None):
     """Running sums along `axis`; None means along the flattened x."""
-    if x.dtype.char == "e":
-        return _in_float32(cumsum, x, axis)
     return x.cumsum(axis=axis)
 
 
@@ -201,10 +189,9 @@ def _norm_vjp(g, y, x, axis, keepdims):
 
 
 @primitive(_norm_vjp)
+@widened
 def norm(x, axis=None, keepdims=False):
     """The Euclidean norm along `axis`: sqrt(sum(x^2)); the slope at 0 is 0."""
-    if x.dtype.char == "e":
-        return _in_float32(norm, x, axis, keepdims)
     return namespace(x).sqrt((x * x).sum(axis=axis, keepdims=keepdims))
 
 

@@ -4,6 +4,7 @@
 broadcasting operation ends in `fit`, which calls `sum_to` only where broadcasting took place.
 """
 
+import functools
 import math
 from typing import Any
 
@@ -28,6 +29,18 @@ def sizes(shape):
 def axis_of(name, x, axis):
     """`axis` counted from the front; out of range it is an IndexError with both numbers."""
     return normalize_axis_index(axis, x.ndim, name)
+
+
+def widened(function):
+    """Compute float16 in float32: it overflows at 65504 and cannot tell 2048 + 1 from 2048."""
+
+    @functools.wraps(function)
+    def in_float32(x, *attrs):
+        if x.dtype.char != "e":
+            return function(x, *attrs)
+        return function(x.astype("float32"), *attrs).astype(x.dtype)
+
+    return in_float32
 
 
 @primitive(lambda g, y, x, shape: fit(g, x.shape))
@@ -182,14 +195,13 @@ def _several(name: str, tensors: Any) -> list[Any]:
 
 
 @primitive(lambda g, y, x, shape: broadcast_to(g, x.shape))
+@widened
 def sum_to(x, shape):
     """The sum of x over the axes along which `shape` would have been broadcast to x's shape."""
     extra = x.ndim - len(shape)
     axes = tuple(
         i for i, n in enumerate(x.shape) if i < extra or (shape[i - extra] == 1 and n != 1)
     )
-    if x.dtype.char == "e":  # float16 is added up in float32: alone it stops growing at 2048
-        return x.sum(axis=axes, keepdims=True, dtype="float32").astype(x.dtype).reshape(shape)
     return x.sum(axis=axes, keepdims=True).reshape(shape)
 
 
