@@ -6,6 +6,7 @@ time, is caught by the same comparison.
 
 import inspect
 import itertools
+import pathlib
 import re
 
 import numpy as np
@@ -119,6 +120,15 @@ def test_the_certificate_skips_no_road_but_a_missing_pytorch(certificate):
     quantities = certificate[0].digits
     assert {"x", "h_0", "Y", "rnn.weight_hh_l0", "output.bias"} <= set(quantities)
     assert set(quantities["x"]) >= {"slides", "differences", "complex step"}
+
+
+def test_the_readme_promises_no_digit_too_many(certificate):
+    readme = (pathlib.Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+    promised = dict(re.findall(r"^\| ([a-z ]+) \|.*\| (\d+) \|$", readme, flags=re.MULTILINE))
+    assert set(promised) == set(verification.REQUIRED)
+    for road, digits in promised.items():
+        found = [q[road] for a in certificate for q in a.digits.values() if road in q]
+        assert not found or min(found) >= int(digits), road
 
 
 @pytest.mark.torch

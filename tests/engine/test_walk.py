@@ -178,6 +178,7 @@ def test_nothing_is_left_for_the_cycle_collector():
         for _ in range(3):
             output, h_n = rnn(mt.stack([x, x, x]))
             ((output * output).sum() + h_n.sum()).backward()
+            chain(x, 1000).sum().backward()
         before = len(gc.get_objects())
         watched = weakref.ref(output)
         del output, h_n
