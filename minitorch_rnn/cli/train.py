@@ -126,13 +126,14 @@ class _Report:
         self.loss = math.nan
         self.terminal = sys.stderr.isatty() and not options.quiet
         self.bar = tqdm(
-            total=options.steps * options.batch * options.sequence, unit="char", unit_scale=True,
+            total=options.steps * options.batch * options.sequence, unit=" chars", unit_scale=True,
             disable=not self.terminal, dynamic_ncols=True, smoothing=0.1, leave=False,
+            bar_format="{percentage:3.0f}%|{bar}| {rate_fmt}, {remaining} left{postfix}",
         )  # fmt: skip
 
     def __call__(self, progress: training.Progress) -> None:
         first = progress.step == 1
-        self.loss = progress.loss if first else 0.98 * self.loss + 0.02 * progress.loss
+        self.loss = progress.loss if first else 0.95 * self.loss + 0.05 * progress.loss
         self.bar.update(progress.characters)
         now = time.monotonic()
         if self.options.quiet:
@@ -140,7 +141,7 @@ class _Report:
         bits = self.loss / math.log(2)
         if self.terminal and now - self.told > 0.2:
             self.told = now
-            self.bar.set_postfix_str(f"loss {self.loss:.3f}, {bits:.2f} bits/char", refresh=False)
+            self.bar.set_postfix_str(f"loss {self.loss:.2f}, {bits:.2f} bits/char", refresh=False)
         elif not self.terminal and (first or now - self.told > 5):
             self.told, steps = now, self.options.steps
             rate = progress.step / max(now - self.started, 1e-9)
