@@ -99,58 +99,73 @@ def walk(
     """
     retain = create_graph if retain_graph is None else retain_graph
     useful = None if wanted is None else _leading_to(wanted, outputs)
-    nodes: dict[int, Tensor] = {}  # tensors waiting for their turn
-    totals: dict[int, Any] = {}  # the sum of what has reached each of them
-    pieces: dict[int, list[Piece]] = {}
-    owned: set[int] = set()  # totals that were made here and may be added to in place
-    heap: list[int] = []
     found: dict[int, Tensor] = {}
-    if create_graph:
-        seeds = [seed if isinstance(seed, Tensor) else constant(seed) for seed in seeds]
-    work = list(zip(outputs, seeds, strict=True))
-    while True:
-        for x, g in work:
-            i = x._index
-            if i not in nodes:
-                nodes[i] = x
-                heappush(heap, -i)
-            if g.__class__ is Piece:
-                pieces.setdefault(i, []).append(g)
-                continue
-            if g.dtype != x._data.dtype:
-                g = g.astype(x._data.dtype)
-            if i not in totals:
-                totals[i] = g
-            elif i in owned:
-                totals[i] += g
-            else:
-                totals[i] = totals[i] + g
-                owned.add(i)
-        if not heap:
-            return found
-        i = -heappop(heap)
-        y = nodes.pop(i)
-        if i in pieces:
-            collected = pieces.pop(i)
-            total = collected[0].add(collected, y)
-            total = total + totals.pop(i) if i in totals else total
-            owned.add(i)
-        else:
-            total = totals.pop(i)
+    waiting = _Waiting()
+    for y, seed in zip(outputs, seeds, strict=True):
+        waiting.add(y, constant(seed) if create_graph and not isinstance(seed, Tensor) else seed)
+    while waiting.heap:
+        i, y, total, owned = waiting.newest()
         if y._hooks:
-            total = _after_hooks(y, total, create_graph)
-            owned.discard(i)  # a hook may keep what it returned
+            total, owned = _after_hooks(y, total, create_graph), False
         if (y._op is None) if wanted is None else (i in wanted):
-            mine = total if i in owned else clone(total)
+            mine = total if owned else clone(total)
             mine = mine if isinstance(mine, Tensor) else constant(mine)
             if wanted is None:
                 y._accumulate(mine)
             else:
                 found[i] = mine
-        work = _contributions(y, i, total, useful, create_graph) if y._op is not None else []
-        if not retain and y._op is not None:
-            y._inputs = None
-            y._attrs = ()
+        if y._op is not None:
+            for x, g in _contributions(y, i, total, useful, create_graph):
+                waiting.add(x, g)
+            if not retain:
+                y._inputs = None
+                y._attrs = ()
+    return found
+
+
+class _Waiting:
+    """Tensors that a gradient has reached, by index, until all their users have been visited."""
+
+    __slots__ = ("heap", "nodes", "owned", "pieces", "totals")
+
+    def __init__(self) -> None:
+        self.nodes: dict[int, Tensor] = {}
+        self.totals: dict[int, Any] = {}  # the sum of what has arrived so far
+        self.pieces: dict[int, list[Piece]] = {}
+        self.owned: set[int] = set()  # totals that were made here: they may be added to in place
+        self.heap: list[int] = []
+
+    def add(self, x: Tensor, g: Any) -> None:
+        """A gradient `g` arrives at `x`: assign first, then add, then add in place."""
+        i = x._index
+        if i not in self.nodes:
+            self.nodes[i] = x
+            heappush(self.heap, -i)
+        if g.__class__ is Piece:
+            self.pieces.setdefault(i, []).append(g)
+            return
+        if g.dtype != x._data.dtype:
+            g = g.astype(x._data.dtype)
+        totals = self.totals
+        if i not in totals:
+            totals[i] = g
+        elif i in self.owned:
+            totals[i] += g
+        else:
+            totals[i] = totals[i] + g
+            self.owned.add(i)
+
+    def newest(self) -> tuple[int, Tensor, Any, bool]:
+        """The newest tensor: its index, itself, its total, and whether nobody else has that."""
+        i = -heappop(self.heap)
+        y = self.nodes.pop(i)
+        if i not in self.pieces:
+            return i, y, self.totals.pop(i), i in self.owned
+        pieces = self.pieces.pop(i)
+        total = pieces[0].add(pieces, y)
+        if i in self.totals:
+            total = total + self.totals.pop(i)
+        return i, y, total, True
 
 
 def _contributions(
