@@ -6,7 +6,7 @@
     complex step  Im f(x + ih) / h, likewise, without cancellation
     torch         PyTorch's nn.RNN, where it is installed
 
-The witnesses share no code with the graph. The agreement is given in decimal digits for every
+The witnesses share no code with the graph but the line that states the divergence. The agreement is given in decimal digits for every
 parameter, dDIV/dx, dDIV/dh(-1) and the outputs themselves.
 """
 
@@ -19,7 +19,7 @@ import numpy as np
 from minitorch_rnn import backend, bptt, numeric, ops
 from minitorch_rnn.autograd import grad
 from minitorch_rnn.bptt.divergences import DIVERGENCES, Divergence
-from minitorch_rnn.engine import Tensor
+from minitorch_rnn.engine import Tensor, raw
 from minitorch_rnn.errors import ShapeError
 from minitorch_rnn.nn import RNN, RecurrentNetwork
 
@@ -32,6 +32,8 @@ REQUIRED_FLOAT32 = 3.5
 # A gradient whose terms cancel to zero has no digits of its own: below this part of the largest
 # gradient, agreement is measured against that.
 _FLOOR = 1e-3
+
+_VALUE = "Y is a value, and this road finds derivatives only"
 
 # Steps for differences, tried in turn until none carries a relu unit over its kink; each smaller
 # one costs about a digit. None is the best step for a smooth function.
@@ -59,6 +61,9 @@ class Agreement(NamedTuple):
         """Whether every quantity agrees on every road."""
         return all(self._row_agrees(found) for found in self.digits.values())
 
+    def __bool__(self) -> bool:
+        return self.agrees
+
     def _row_agrees(self, found: dict[str, float]) -> bool:
         return bool(found) and all(found[road] >= self.required[road] for road in found)
 
@@ -71,7 +76,8 @@ class Agreement(NamedTuple):
                 "quantity": quantity,
                 "digits": {road: round(value, 2) for road, value in found.items()},
                 "agrees": self._row_agrees(found),
-                **({"skipped": self.skipped} if self.skipped else {}),
+                "skipped": self.skipped
+                | {road: _VALUE for road in self.required if quantity == "Y" and road not in found},
             }
             for quantity, found in self.digits.items()
         ]
@@ -108,11 +114,12 @@ def verify(
 
     Args:
         network: a RecurrentNetwork, or an RNN, whose outputs are then Y(t) = h(t,L).
-        x: inputs, (T, B, I).
+        x: inputs, (T, B, I), also for a `batch_first` network.
         targets: D, (T, B, O).
         divergence: a name in `bptt.divergences.DIVERGENCES`, a `Divergence`, or any function of
             (Y, D) that runs on arrays as on Tensors; its dDIV/dY(t) is then found numerically.
-        h_0: h(-1,l), (L, B, H); None draws one, so that its gradient is tested away from zero.
+        h_0: h(-1,l), (L, B, H); None is the learned state where the network has one, and else draws
+            one, so that its gradient is tested away from zero.
 
     Raises:
         ShapeError: if targets and outputs differ in shape.
@@ -125,28 +132,38 @@ def verify(
     >>> mt.verify(network, x, D, "cross-entropy").agrees
     True
     """
-    divergence = _divergence(divergence)
-    x, D = (np.array(backend.to_numpy(getattr(v, "data", v)), float) for v in (x, targets))
+    if not isinstance(network, RNN | RecurrentNetwork):
+        raise TypeError(f"verify: got {network!r}; an RNN or a RecurrentNetwork is needed.")
+    x, D = (np.array(backend.to_numpy(raw(v)), float) for v in (x, targets))
     rnn = _layers(network)
+    arrays = {name: a.astype(float) for name, a in network.state_dict().items()}
+    learned = next((name for name in arrays if name.endswith("h_0")), None)
     shape = (rnn.num_layers, x.shape[1], rnn.hidden_size)
-    h = np.random.default_rng(0).normal(size=shape) if h_0 is None else np.array(h_0, float)
+    if h_0 is not None:
+        h = np.array(backend.to_numpy(raw(h_0)), float)
+    elif learned:
+        h = np.broadcast_to(arrays[learned][:, None], shape)
+    else:
+        h = np.random.default_rng(0).normal(size=shape)
+    divergence, skipped = _divergence(divergence, D)
 
-    graph = _graph(network, x, D, divergence, h)
-    arrays = {
-        name: a.astype(float) for name, a in network.state_dict().items() if "h_0" not in name
-    }
+    shared = learned if h_0 is None else None  # the learned state is every sequence's h(-1)
+    graph = _graph(network, x, D, divergence, None if shared else h)
+    if learned:
+        del arrays[learned]
     arrays |= {"x": x, "h_0": h}
     witness = _Slides(rnn, getattr(network, "output_activation", "identity"), D, divergence)
-    roads: dict[str, Arrays] = {
-        "slides": witness.gradients(arrays),
-        "complex step": numeric.complex_step(witness.value, arrays),
-    }
-    skipped = {}
+    roads: dict[str, Arrays] = {"slides": witness.gradients(arrays)}
+    if "complex step" not in skipped:
+        roads["complex step"] = numeric.complex_step(witness.value, arrays)
     for road, run in {"differences": witness.differences, "torch": witness.torch}.items():
         try:
             roads[road] = run(arrays)
         except _Skip as skip:
             skipped[road] = str(skip)
+    if shared:
+        for found in roads.values():
+            found[shared] = found.pop("h_0").sum(axis=1)
     float64 = graph["Y"].dtype == np.float64
     largest = max(np.abs(g).max(initial=0.0) for name, g in roads["slides"].items() if name != "Y")
     return Agreement(
@@ -169,20 +186,34 @@ class _Skip(Exception):
     """A road that does not apply, with the reason."""
 
 
-def _divergence(divergence: Divergence | str | Callable[[Any, Any], Any]) -> Divergence:
+def _divergence(
+    divergence: Divergence | str | Callable[[Any, Any], Any], D: np.ndarray
+) -> tuple[Divergence, dict[str, str]]:
+    """The divergence with its dDIV/dY(t), and the roads that it closes."""
     if isinstance(divergence, Divergence):
-        return divergence
+        return divergence, {}
     if isinstance(divergence, str):
         if divergence not in DIVERGENCES:
             known = ", ".join(map(repr, DIVERGENCES))
             raise ValueError(f"verify: divergence is {divergence!r}; known are {known}.")
-        return DIVERGENCES[divergence]
+        return DIVERGENCES[divergence], {}
     f = divergence
-    return Divergence(
-        getattr(f, "__name__", "divergence"),
-        lambda xp, Y, D: f(Y, D),
-        lambda Y, D: numeric.complex_step(lambda moved: f(moved["Y"], D), {"Y": Y})["Y"],
-    )
+
+    def by(road: Callable[..., Arrays]) -> Callable[[Any, Any], Any]:
+        return lambda Y, D: road(lambda moved: f(moved["Y"], D), {"Y": Y})["Y"]
+
+    by_step, by_difference = by(numeric.complex_step), by(numeric.central_difference)
+    somewhere = np.random.default_rng(0).dirichlet(np.ones(D.shape[-1] + 1), D.shape[:-1])[..., 1:]
+    name = getattr(f, "__name__", "divergence")
+    try:
+        analytic = numeric.digits(by_step(somewhere, D), by_difference(somewhere, D)) > 6
+    except AttributeError as cause:
+        raise TypeError(
+            f"verify: {name} must run on arrays as on Tensors, and {cause}. "
+            "Write mt.log(Y) for Y.log()."
+        ) from cause
+    made = Divergence(name, lambda xp, Y, D: f(Y, D), by_step if analytic else by_difference)
+    return made, {} if analytic else {"complex step": f"{name} is not an analytic function of Y"}
 
 
 def _layers(network: RNN | RecurrentNetwork) -> RNN:
@@ -197,18 +228,34 @@ def _name(network: RNN | RecurrentNetwork) -> str:
     return f"RNN {rnn.nonlinearity}, {layers}{bias}, {output} output"
 
 
-def _graph(network: Any, x: Any, D: Any, divergence: Divergence, h_0: Any) -> Arrays:
-    """Outputs and gradients of the graph, by quantity."""
-    parameters = {name: p for name, p in network.named_parameters() if "h_0" not in name}
+def _graph(
+    network: RNN | RecurrentNetwork, x: Any, D: Any, divergence: Divergence, h_0: Any
+) -> Arrays:
+    """Outputs and gradients of the graph, by quantity; h_0 None leaves it to the network."""
+    parameters = dict(network.named_parameters())
     like = next(iter(parameters.values()))
-    with backend.use(like.backend):
-        X, H = (Tensor(v, like.dtype, requires_grad=True) for v in (x, h_0))
-        target = Tensor(D, like.dtype)
-    Y, _ = network(X, H)
+    given = {"x": x} if h_0 is None else {"x": x, "h_0": h_0}
+    inputs = {
+        n: Tensor(v, like.dtype, requires_grad=True, backend=like.backend) for n, v in given.items()
+    }
+    X, H = inputs["x"], inputs.get("h_0")
+    if _layers(network).batch_first:
+        Y = network(X.swapaxes(0, 1), H)[0].swapaxes(0, 1)
+    else:
+        Y = network(X, H)[0]
     if Y.shape != D.shape:
         raise ShapeError(f"verify: targets have shape {D.shape}, the outputs {Y.shape}.")
-    sources = parameters | {"x": X, "h_0": H}
-    found = grad(divergence.value(ops, Y, target), list(sources.values()), allow_unused=True)
+    if h_0 is not None:  # a learned state has no part in this
+        parameters = {name: p for name, p in parameters.items() if not name.endswith("h_0")}
+    sources = parameters | inputs
+    target = Tensor(D, like.dtype, backend=like.backend)
+    value = divergence.value(ops, Y, target)
+    if not np.isfinite(value.item()):
+        raise ValueError(
+            f"verify: the {divergence.name} of these outputs is {value.item()}, which has no "
+            f"gradient; the outputs lie between {Y.min().item():.3g} and {Y.max().item():.3g}."
+        )
+    found = grad(value, list(sources.values()), allow_unused=True)
     return {"Y": backend.to_numpy(Y.data)} | {
         name: np.zeros(source.shape) if g is None else backend.to_numpy(g.data)
         for (name, source), g in zip(sources.items(), found, strict=True)

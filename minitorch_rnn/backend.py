@@ -18,7 +18,7 @@ import numpy as np
 from minitorch_rnn.errors import BackendError, DTypeError
 
 __all__ = [
-    "Backend", "asarray", "backend_of", "current_backend", "default_generator", "erf",
+    "Backend", "asarray", "backend_of", "current_backend", "erf", "generator",
     "get_default_dtype", "manual_seed", "names", "namespace", "register", "set_default_dtype",
     "to_numpy", "use",
 ]  # fmt: skip
@@ -38,7 +38,7 @@ def _numpy() -> Backend:
     erf_of_objects = np.frompyfunc(math.erf, 1, 1)
 
     def erf(x: Any) -> Any:
-        return np.asarray(erf_of_objects(x)).astype(x.dtype)
+        return np.asarray(erf_of_objects(x)).astype(np.asarray(x).dtype)
 
     return Backend("numpy", np, np.ndarray, np.asarray, erf)
 
@@ -49,8 +49,8 @@ def _cupy() -> Backend:
         from cupyx.scipy.special import erf
     except ImportError as cause:
         raise BackendError(
-            "use('cupy'): CuPy is not installed. For CUDA 12: pip install 'minitorch_rnn[cuda12]', "
-            "for CUDA 13: pip install 'minitorch_rnn[cuda13]'."
+            "use('cupy'): CuPy is not installed. For CUDA 12: pip install -e '.[cuda12]', "
+            "for CUDA 13: pip install -e '.[cuda13]'."
         ) from cause
     if not cupy.is_available():
         raise BackendError(
@@ -104,11 +104,13 @@ class use:
 
     def __init__(self, name: str) -> None:
         global _current
-        self._before = _current
-        _current = _get(name)
+        self._before, self._chosen = _current, _get(name)
+        _current = self._chosen
 
     def __enter__(self) -> Backend:
-        return current_backend()
+        global _current
+        _current = self._chosen
+        return _current
 
     def __exit__(
         self,
@@ -181,11 +183,11 @@ def get_default_dtype() -> np.dtype[Any]:
     return _default_dtype
 
 
-def asarray(values: Any, dtype: Any = None) -> Any:
+def asarray(values: Any, dtype: Any = None, on: str | None = None) -> Any:
     """A new array holding a copy of `values`: numbers, nested lists or an array of any backend.
 
     An array keeps its dtype, Python floats take the default dtype. A NumPy array or Python values
-    go to the current backend; a device array stays where it is.
+    go to the backend `on`, by default the current one; a device array stays where it is.
 
     Raises:
         DTypeError: if `values` are not numbers.
@@ -198,7 +200,7 @@ def asarray(values: Any, dtype: Any = None) -> Any:
         raise DTypeError(f"tensor: {array.dtype} values cannot be computed with; give numbers.")
     if dtype is None and not isinstance(values, np.ndarray | np.generic) and array.dtype == float:
         array = array.astype(_default_dtype)
-    xp = current_backend().xp
+    xp = (current_backend() if on is None else _get(on)).xp
     return array if xp is np else xp.asarray(array)
 
 
@@ -212,6 +214,14 @@ def manual_seed(seed: int | None) -> np.random.Generator:
     return _generator
 
 
-def default_generator() -> np.random.Generator:
-    """The host generator used wherever no `rng=` is given."""
-    return _generator or manual_seed(None)
+def generator(rng: np.random.Generator | None = None) -> np.random.Generator:
+    """`rng` itself, or the default generator of the host where None is given.
+
+    Raises:
+        TypeError: for anything else; a number would restart the stream at every parameter.
+    """
+    if rng is None:
+        return _generator or manual_seed(None)
+    if not isinstance(rng, np.random.Generator):
+        raise TypeError(f"rng is {rng!r}; give a generator: np.random.default_rng({rng!r}).")
+    return rng

@@ -1,8 +1,8 @@
-"""Every exception this library raises on purpose.
+"""The exceptions of this library.
 
 Each one subclasses the builtin a caller would expect, so `except ValueError` keeps working, and
-each message says who complains, what came, what was needed and what to do. Wrong indices and axes
-raise the builtin IndexError, which already says it all.
+each message says who complains, what came, what was needed and what to do. A wrong index or axis is
+the builtin IndexError, a wrong name or option of a constructor the builtin ValueError.
 """
 
 

@@ -71,7 +71,7 @@ def test_an_unknown_backend_lists_the_known_ones():
 
 @pytest.mark.skipif(importlib.util.find_spec("cupy") is not None, reason="CuPy is installed here")
 def test_without_cupy_the_message_holds_the_line_that_installs_it():
-    with pytest.raises(BackendError, match=r"pip install 'minitorch_rnn\[cuda12\]'"):
+    with pytest.raises(BackendError, match=r"pip install -e '\.\[cuda12\]'"):
         mt.use("cupy")
 
 

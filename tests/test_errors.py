@@ -133,7 +133,7 @@ KINDS = [  # what does not fit in dtype
     ("float as an index", DTypeError, "index:|float64|integer", lambda: [1, 2][mt.tensor(1.0)]),
     ("len of a number", DTypeError, "len:|0-d", lambda: len(mt.tensor(1.0))),
     ("iteration over a number", DTypeError, "0-d", lambda: list(mt.tensor(1.0))),
-    ("NumPy's function", TypeError, "ufunc", lambda: np.exp(leaf(2))),
+    ("NumPy's function", TypeError, "np.exp|Use mt.exp", lambda: np.exp(leaf(2))),
     ("gradcheck in float32", DTypeError, "input 0|float32|float64",
      lambda: mt.autograd.gradcheck(mt.exp, mt.ones(2, dtype="float32", requires_grad=True))),
 ]  # fmt: skip
@@ -279,7 +279,7 @@ def test_cupy_without_a_device_says_what_to_install():
         try:
             import cupy  # noqa: F401
         except ImportError:
-            assert "pip install 'minitorch_rnn[cuda12]'" in str(error)
+            assert "pip install -e '.[cuda12]'" in str(error)
         else:
             assert "use('numpy')" in str(error)
         assert backend.current_backend().name != "cupy"

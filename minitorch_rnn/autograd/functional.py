@@ -15,7 +15,7 @@ def grad(
     create_graph: bool = False,
     allow_unused: bool = False,
 ) -> tuple[Tensor | None, ...]:
-    """The gradients of `outputs` with respect to `inputs`, returned; no `.grad` changes.
+    """The gradients of `outputs` with respect to `inputs`, returned; no leaf's `.grad` changes.
 
         dx_i = sum_k v_k ∂y_k / ∂x_i
 

@@ -19,7 +19,7 @@ class Check(NamedTuple):
     passed: bool
     digits: float
     order: int
-    input: int
+    input: str
     index: tuple[int, ...]  # type: ignore[assignment]
     found: float
     expected: float
@@ -31,7 +31,7 @@ class Check(NamedTuple):
         verdict = "agrees" if self.passed else "DISAGREES"
         step = f", time step {self.index[0]}" if len(self.index) >= 2 else ""
         return (
-            f"gradcheck, order {self.order}: {verdict} to {self.digits:.1f} digits. Worst: input "
+            f"gradcheck, order {self.order}: {verdict} to {self.digits:.1f} digits. Worst: "
             f"{self.input}, index {self.index}{step}: graph {self.found:.12g}, "
             f"differences {self.expected:.12g}."
         )
@@ -56,7 +56,7 @@ def gradcheck(
     Args:
         f: takes the inputs and returns a Tensor or several.
         inputs: float64 tensors; those that require a gradient are checked.
-        order: 1 or 2.
+        order: 1, or 2 for the derivative of the derivative alone, whichever that is.
         min_digits: agreement asked for, relative to the largest element of that input's gradient.
         step: of the difference; smaller than the distance to the next kink of f.
         raise_exception: raise when the check fails; otherwise the returned `Check` is false.
@@ -81,7 +81,9 @@ def gradcheck(
             )
     if not checked:
         raise GraphError("gradcheck: no input requires a gradient, so there is nothing to check.")
-    rng = rng or np.random.default_rng(0)
+    if order not in (1, 2):
+        raise ValueError(f"gradcheck: order is {order!r}; known are 1 and 2.")
+    rng = np.random.default_rng(0) if rng is None else backend.generator(rng)
     outputs = _outputs(f(*xs))
     first = _Projection(f, [rng.standard_normal(y.shape) for y in outputs])
     project: Callable[..., Tensor] = first
@@ -92,8 +94,8 @@ def gradcheck(
         arrays |= {f"v{k}": v for k, v in enumerate(first.cotangents)}
 
     def rebuilt(moved: dict[str, np.ndarray]) -> dict[str, Tensor]:
-        with backend.use(xs[0].backend):
-            return {name: Tensor(x, requires_grad=True) for name, x in moved.items()}
+        where = xs[0].backend
+        return {n: Tensor(x, requires_grad=True, backend=where) for n, x in moved.items()}
 
     def value(moved: dict[str, np.ndarray]) -> float:
         fresh = rebuilt(moved)
@@ -125,8 +127,7 @@ class _Projection:
     def __call__(self, xs: list[Tensor], fresh: dict[str, Tensor]) -> Tensor:
         total = Tensor(0.0)
         for k, y in enumerate(_outputs(self.f(*xs))):
-            with backend.use(y.backend):
-                v = fresh.get(f"v{k}", Tensor(self.cotangents[k]))
+            v = fresh.get(f"v{k}", Tensor(self.cotangents[k], backend=y.backend))
             total = (y * v).sum() + (total if k else 0.0)
         return total
 
@@ -146,8 +147,7 @@ class _Slope:
         total = sum((fresh[n] * 0.0).sum() for n in fresh)
         for name, slope in zip(names, slopes, strict=True):
             if slope is not None:
-                with backend.use(slope.backend):
-                    total = total + (slope * Tensor(self.us[name])).sum()
+                total = total + (slope * Tensor(self.us[name], backend=slope.backend)).sum()
         return total  # type: ignore[return-value]
 
 
@@ -158,7 +158,7 @@ def _worst(
     order: int,
     min_digits: float,
 ) -> Check:
-    worst = Check(True, 16.0, order, 0, (), 0.0, 0.0)
+    worst = None
     for (name, x), tensor in zip(arrays.items(), graph, strict=True):
         found = np.zeros(x.shape) if tensor is None else backend.to_numpy(tensor.detach().data)
         want = expected[name]
@@ -168,9 +168,12 @@ def _worst(
         error = np.atleast_1d(np.abs(found - want))
         error[np.isnan(error)] = np.inf
         at = np.unravel_index(int(error.argmax()), want.shape) if want.ndim else ()
-        if digits < worst.digits or worst.index == ():
+        if worst is None or digits < worst.digits:
+            told = f"cotangent {name[1:]}" if name.startswith("v") else f"input {name}"
             worst = Check(
-                digits >= min_digits, digits, order, int(name.removeprefix("v")),
+                digits >= min_digits, digits, order, told,
                 tuple(int(i) for i in at), float(found[at]), float(want[at]),
             )  # fmt: skip
+    if worst is None:
+        return Check(True, 16.0, order, "nothing, all inputs are empty", (), 0.0, 0.0)
     return worst

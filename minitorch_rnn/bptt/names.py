@@ -4,6 +4,7 @@ slide      PyTorch and nn                         shape
 W_c(l)     rnn.weight_ih_l{l-1}                   (H, I or H)
 W_r(l)     rnn.weight_hh_l{l-1}                   (H, H)
 b(l)       rnn.bias_ih_l{l-1} + rnn.bias_hh_…     (H,)
+h(-1,l)    rnn.h_0[l-1], where it is learned      (H,)
 W_o, b_o   output.weight, output.bias             (O, H), (O,)
 """
 
@@ -14,7 +15,7 @@ from typing import Any
 import numpy as np
 
 _SLIDE = {"weight_ih": "W_c", "weight_hh": "W_r", "bias_ih": "b", "bias_hh": "b"}
-_OUTPUT = {"output.weight": "W_o", "output.bias": "b_o"}
+_WHOLE = {"output.weight": "W_o", "output.bias": "b_o", "rnn.h_0": "h_init", "h_0": "h_init"}
 
 
 def slide_name(name: str) -> tuple[str, int | None]:
@@ -25,8 +26,8 @@ def slide_name(name: str) -> tuple[str, int | None]:
     >>> slide_name("output.bias")
     ('b_o', None)
     """
-    if name in _OUTPUT:
-        return _OUTPUT[name], None
+    if name in _WHOLE:
+        return _WHOLE[name], None
     match = re.fullmatch(r"(?:rnn\.)?(weight_ih|weight_hh|bias_ih|bias_hh)_l(\d+)", name)
     if match is None:
         known = "weight_ih_l0, weight_hh_l0, bias_ih_l0, bias_hh_l0, …, output.weight, output.bias"
@@ -37,12 +38,15 @@ def slide_name(name: str) -> tuple[str, int | None]:
 def from_torch(arrays: Mapping[str, Any]) -> dict[str, Any]:
     """The slides' parameters from arrays by PyTorch's names; the two biases of a layer are summed.
 
-    A missing bias is zero; a missing output layer is the identity.
+    A missing bias is zero; a missing output layer is the identity. A learned initial state becomes
+    ``"h_init"``, which `slides.forward` takes as an argument of its own.
     """
     params: dict[str, Any] = {"W_c": {}, "W_r": {}, "b": {}}
     for name, array in arrays.items():
         symbol, l = slide_name(name)
-        if l is None:
+        if symbol == "h_init":
+            params[symbol] = {k + 1: h for k, h in enumerate(array)}
+        elif l is None:
             params[symbol] = array
         else:
             params[symbol][l] = params[symbol].get(l, 0) + array
@@ -56,4 +60,6 @@ def from_torch(arrays: Mapping[str, Any]) -> dict[str, Any]:
 def gradient(d: Mapping[str, Any], name: str) -> Any:
     """The slides' gradient `d` of the parameter that PyTorch calls `name`."""
     symbol, l = slide_name(name)
+    if symbol == "h_init":
+        return np.stack([d[symbol][k] for k in sorted(d[symbol])])
     return d[symbol] if l is None else d[symbol][l]

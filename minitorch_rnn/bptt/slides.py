@@ -1,4 +1,4 @@
-"""Slides 72 and 94 in code: one sequence, vectors and matrices, NumPy and nothing else.
+"""Slides 72 and 94 in code: one sequence, vectors and matrices, NumPy alone.
 
 Read it beside the deck. `h[t, l]` is h(t,l) with `h[t, 0]` = x(t) and `h[-1, l]` the initial state;
 layers count from 1, time from 0. Derivatives are row vectors, so `dz = dh @ J` reads as on the
@@ -9,6 +9,8 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
+
+from minitorch_rnn.errors import ShapeError
 
 Array = np.ndarray
 
@@ -112,6 +114,9 @@ def backward(
         ``{"W_c": {l: …}, "W_r": {l: …}, "b": {l: …}, "W_o": …, "b_o": …}`` in the shapes of
         `params`, ``"x"``: (T, I) and ``"h_init"``: {l: (H,)}, the gradients of x(t) and h(-1,l).
 
+    Raises:
+        ShapeError: if `dY` and `trace` differ in T.
+
     Nothing here uses the autograd engine; the tests rely on that.
 
     Source: slide 94.
@@ -119,6 +124,8 @@ def backward(
     W_c, W_r, W_o = params["W_c"], params["W_r"], params["W_o"]
     h, z, z_o, Y = trace
     T, L = len(Y), len(W_c)
+    if len(dY) != T:
+        raise ShapeError(f"backward: dY has {len(dY)} time steps, the trace has {T}.")
     jacobian, jacobian_o = ACTIVATIONS[hidden].jacobian, ACTIVATIONS[output].jacobian
 
     dh = {(t, l): np.zeros(h[t, l].shape) for t in range(T) for l in range(L + 1)}

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from minitorch_rnn.bptt.slides import Trace
+from minitorch_rnn.errors import ShapeError
 
 Array = np.ndarray
 
@@ -67,6 +68,8 @@ def backward(
     W_c, W_r, W_o = params["W_c"], params["W_r"], params["W_o"]
     h, z, z_o, Y = trace
     T, L = len(Y), len(W_c)
+    if len(dY) != T:
+        raise ShapeError(f"backward: dY has {len(dY)} time steps, the trace has {T}.")
 
     dZ: dict[tuple[int, int], list[float]] = {}  # (t, l); the output units are layer L + 1
     for t in range(T - 1, -1, -1):

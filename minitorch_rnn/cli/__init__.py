@@ -52,6 +52,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (BackendError, DataError, NonFiniteError, RunError) as error:
         print(f"minitorch-rnn: {error}", file=sys.stderr)
         return 1
+    except MemoryError as error:
+        print(f"minitorch-rnn: out of memory: {error or 'use smaller sizes'}", file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         print("minitorch-rnn: interrupted", file=sys.stderr)
         return 130

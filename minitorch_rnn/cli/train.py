@@ -41,7 +41,7 @@ def add_to(commands: Commands) -> None:
     option("--lr", type=positive, help="learning rate (adam 0.004, sgd 1)")
     option("--clip", type=positive, default=1.0, help="largest norm of the gradients (1)")
     option("--seed", type=seed, default=0, help="draws weights and samples (0)")
-    option("--backend", choices=backend.names(), default="numpy", help="(numpy)")
+    option("--backend", choices=backend.names(), help="(MINITORCH_RNN_BACKEND, or numpy)")
     option("--dtype", choices=("float32", "float64"), default="float32", help="(float32)")
     option("--threads", type=count, default=1, help="for matrix products (1; more rarely helps)")
     option("--sample-every", type=count, default=575, help="steps between samples (575)")
@@ -63,6 +63,7 @@ def run(options: argparse.Namespace) -> int:
         vocabulary.encode(text), options.batch, options.sequence, source
     )
     rng = np.random.default_rng(options.seed)
+    options.backend = options.backend or backend.current_backend().name
     with backend.use(options.backend), threadpool_limits(limits=options.threads, user_api="blas"):
         model = training.CharacterModel(
             vocabulary, options.hidden, options.layers, options.nonlinearity, options.dtype, rng
@@ -101,7 +102,7 @@ def _require(*packages: str) -> None:
             importlib.import_module(package)
         except ImportError as cause:
             raise RunError(
-                f"train: {package} is not installed; pip install 'minitorch-rnn[app]'."
+                f"train: {package} is not installed; pip install -e '.[app]'."
             ) from cause
 
 

@@ -51,7 +51,10 @@ def standard_library_text(characters: int = 3_000_000) -> str:
     folder = pathlib.Path(sysconfig.get_paths()["stdlib"])
     parts: list[str] = []
     for path in sorted(folder.glob("*.py")):
-        parts.append(path.read_text(encoding="utf-8", errors="replace"))
+        try:
+            parts.append(path.read_text(encoding="utf-8", errors="replace"))
+        except OSError as cause:
+            raise DataError(f"{path}: cannot be read: {cause.strerror or cause}.") from cause
         if sum(map(len, parts)) >= characters:
             break
     if not parts:

@@ -1,5 +1,6 @@
 """The engine: Tensor, `primitive`, the backward walk and whether anything is recorded."""
 
+from minitorch_rnn.engine.hooks import Handle
 from minitorch_rnn.engine.primitive import REGISTRY, Op, composite, primitive, raw, variadic
 from minitorch_rnn.engine.recording import (
     enable_grad,
@@ -7,7 +8,7 @@ from minitorch_rnn.engine.recording import (
     no_grad,
     set_grad_enabled,
 )
-from minitorch_rnn.engine.tensor import Handle, Parameter, Tensor, constant, tensor
+from minitorch_rnn.engine.tensor import Parameter, Tensor, constant, tensor
 from minitorch_rnn.engine.walk import Piece, backward, clone, seed_of, walk
 
 __all__ = [

@@ -8,15 +8,20 @@ operators, methods that arrays and Tensors share, and other primitives, and noth
 
 import functools
 from collections.abc import Callable, Sequence
+from copy import deepcopy
 from typing import Any
 
+from numpy import ndarray
+
 from minitorch_rnn import backend
-from minitorch_rnn.engine.recording import _grad_enabled
+from minitorch_rnn.engine.recording import is_grad_enabled
 from minitorch_rnn.engine.tensor import Tensor, node
 from minitorch_rnn.errors import BackendError, DTypeError, ShapeError
 
-_is_enabled = _grad_enabled.get
-_PYTORCH_NAMES = {"dim": "axis", "keepdim": "keepdims", "correction": "ddof"}
+_OTHER_NAMES = {
+    "dim": "axis", "keepdim": "keepdims", "correction": "ddof", "min": "low", "max": "high",
+}  # fmt: skip
+_CHANGEABLE = {list, ndarray}  # attributes that the caller may change afterwards
 _NUMBERS = {float, int, bool, type(None)}  # operands that nobody can change afterwards
 
 REGISTRY: dict[str, "Op"] = {}  # every primitive by name; the tests hold a row for each
@@ -136,26 +141,34 @@ def apply(op: Op, args: tuple[Any, ...]) -> Any:
             if x._tracked:
                 tracked = True
         else:
-            values.append(x)
             if x.__class__ not in _NUMBERS:
                 mutable = True
+                if isinstance(x, list | tuple):
+                    x = Tensor(x)._data
+            values.append(x)
     try:
         y = op.forward(*values, *attrs)
     except (TypeError, ValueError, IndexError) as cause:
         raise _explained(op, args, cause) from cause
     if not any_tensor:
         return y
-    if tracked and op.recorded and _is_enabled():
+    if tracked and op.recorded and is_grad_enabled():
         if mutable:
-            inputs = tuple([_kept(x, y) for x in inputs])
+            pairs = zip(inputs, values, strict=True)
+            inputs = tuple([x if isinstance(x, Tensor) else _kept(value) for x, value in pairs])
+        if attrs:
+            attrs = tuple([deepcopy(a) if a.__class__ in _CHANGEABLE else a for a in attrs])
+        if y.dtype.kind != "f":
+            raise DTypeError(
+                f"{op.name}: an input requires a gradient, which {y.dtype} values cannot carry. "
+                "Use x.detach() where none is meant."
+            )
         return node(y, op, inputs, attrs)
     return node(y, None, (), ())
 
 
-def _kept(x: Any, y: Any) -> Any:
-    """An operand as the graph keeps it: the caller may change an array or a list afterwards."""
-    if isinstance(x, list | tuple):
-        return backend.namespace(y).asarray(x)
+def _kept(x: Any) -> Any:
+    """An operand as the graph keeps it: the caller may change his array afterwards."""
     return x.copy() if backend.backend_of(x) is not None else x
 
 
@@ -168,7 +181,7 @@ def _bind(
 ) -> tuple[Any, ...]:
     given = dict(zip(parameters, args, strict=False))
     for key, value in named.items():
-        key = key if key in parameters else _PYTORCH_NAMES.get(key, key)
+        key = key if key in parameters else _OTHER_NAMES.get(key, key)
         if key not in parameters or key in given:
             problem = "is given twice" if key in given else "is not one of its arguments"
             raise TypeError(f"{name}: {key!r} {problem}: {name}({', '.join(parameters)}).")
@@ -194,7 +207,7 @@ def _explained(op: Op, args: tuple[Any, ...], cause: Exception) -> Exception:
     if isinstance(cause, IndexError):
         return IndexError(f"{op.name} of shape {shapes}: {cause}")
     if isinstance(cause, ValueError):
-        return ShapeError(f"{op.name}: shapes {shapes} do not fit: {cause}")
+        return ShapeError(f"{op.name}: cannot compute with shapes {shapes}: {cause}")
     kinds = " and ".join(str(getattr(x, "dtype", type(x).__name__)) for x in inputs)
     return DTypeError(f"{op.name}: cannot compute with {kinds}: {cause}")
 

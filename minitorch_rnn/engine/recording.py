@@ -8,7 +8,7 @@ from typing import Any
 _grad_enabled: ContextVar[bool] = ContextVar("grad_enabled", default=True)
 
 
-class set_grad_enabled:
+class _Recording:
     """Record operations or not, inside a `with` block or a decorated function or generator.
 
     The setting belongs to the thread (or async task), and leaving the block restores whatever
@@ -17,13 +17,14 @@ class set_grad_enabled:
 
     def __init__(self, enabled: bool) -> None:
         self._enabled = bool(enabled)
-        self._tokens: list[Any] = []
+        self._before: list[bool] = []
 
     def __enter__(self) -> None:
-        self._tokens.append(_grad_enabled.set(self._enabled))
+        self._before.append(_grad_enabled.get())
+        _grad_enabled.set(self._enabled)
 
     def __exit__(self, *error: object) -> None:
-        _grad_enabled.reset(self._tokens.pop())
+        _grad_enabled.set(self._before.pop())
 
     def __call__(self, function: Callable[..., Any]) -> Callable[..., Any]:
         """`function`, with the setting while it runs; a generator has it while it is resumed."""
@@ -33,7 +34,7 @@ class set_grad_enabled:
 
         @functools.wraps(function)
         def call(*args: Any, **named: Any) -> Any:
-            with set_grad_enabled(enabled):
+            with _Recording(enabled):
                 return function(*args, **named)
 
         @functools.wraps(function)
@@ -43,7 +44,7 @@ class set_grad_enabled:
             resume, sent = generator.send, None
             while True:
                 try:
-                    with set_grad_enabled(enabled):
+                    with _Recording(enabled):
                         value = resume(sent)
                 except StopIteration as stop:
                     return stop.value
@@ -58,8 +59,11 @@ class set_grad_enabled:
         return generate if inspect.isgeneratorfunction(function) else call
 
 
-class no_grad(set_grad_enabled):
-    """Record nothing; see `set_grad_enabled`.
+class no_grad(_Recording):
+    """Record nothing inside a `with` block, or a decorated function or generator.
+
+    The setting belongs to the thread (or async task), and leaving the block restores whatever
+    was set before it, also after an exception.
 
     >>> import minitorch_rnn as mt
     >>> x = mt.tensor(3.0, requires_grad=True)
@@ -72,11 +76,29 @@ class no_grad(set_grad_enabled):
         super().__init__(False)
 
 
-class enable_grad(set_grad_enabled):
-    """Record again inside a `no_grad` block; see `set_grad_enabled`."""
+class enable_grad(_Recording):
+    """Record again inside a `no_grad` block."""
 
     def __init__(self) -> None:
         super().__init__(True)
+
+
+class set_grad_enabled(_Recording):
+    """Record from here on or not, at once; as a context manager, only until the block ends."""
+
+    def __init__(self, enabled: bool) -> None:
+        super().__init__(enabled)
+        self._found = _grad_enabled.get()
+        _grad_enabled.set(self._enabled)
+
+    def __enter__(self) -> None:
+        self._before.append(self._found)
+        _grad_enabled.set(self._enabled)
+
+    def __call__(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """`function`, with the setting while it runs and no longer from here on."""
+        _grad_enabled.set(self._found)
+        return super().__call__(function)
 
 
 def is_grad_enabled() -> bool:

@@ -11,24 +11,25 @@ compute is in `ops`; `operators` lists the methods that are bound from there.
 
 from __future__ import annotations
 
+import threading
 import weakref
 from collections.abc import Callable, Iterator
 from itertools import count
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy import ndarray
 
-from minitorch_rnn import backend
-from minitorch_rnn.engine.operators import Operators
+from minitorch_rnn import backend as backends
+from minitorch_rnn.engine.hooks import NO_HOOKS, RETAIN, Handle
+from minitorch_rnn.engine.operators import REFLECTED, Operators
 from minitorch_rnn.errors import BackendError, DTypeError, GraphError, ShapeError
 
 if TYPE_CHECKING:
     from minitorch_rnn.engine.primitive import Op
 
 _tick = count().__next__
-_NO_HOOKS: MappingProxyType[int, Any] = MappingProxyType({})
+_adding = threading.Lock()
 
 
 class Tensor(Operators):
@@ -38,9 +39,11 @@ class Tensor(Operators):
         data: numbers, nested lists, an array of any backend or a Tensor; always copied.
         dtype: of the new tensor. None keeps an array's dtype and gives Python floats the default.
         requires_grad: record what is computed from this tensor, so that it can have a gradient.
+        backend: where to make it; None is the current backend. A device array stays where it is.
 
     Raises:
         DTypeError: if the dtype is not a number's, or not a float's where a gradient is required.
+        BackendError: if there is no such backend here.
 
     >>> import minitorch_rnn as mt
     >>> x = mt.tensor([1.0, 2.0], requires_grad=True)
@@ -53,20 +56,31 @@ class Tensor(Operators):
         "__weakref__", "_attrs", "_data", "_hooks", "_index", "_inputs", "_op", "_tracked", "grad",
     )  # fmt: skip
 
-    # NumPy must not take `array * tensor` apart element by element: it is ours.
-    __array_ufunc__ = None
+    # Before CuPy's own arrays: `array * tensor` is ours on every backend.
+    __array_priority__ = 1000
 
     grad: Tensor | None
 
-    def __init__(self, data: Any, dtype: Any = None, requires_grad: bool = False) -> None:
+    def __init__(
+        self,
+        data: Any,
+        dtype: Any = None,
+        requires_grad: bool = False,
+        backend: str | None = None,
+    ) -> None:
         if isinstance(data, Tensor):
             data = data._data
-        self._data: Any = backend.asarray(data, dtype)
+        elif isinstance(data, list | tuple) and any(isinstance(x, Tensor) for x in data):
+            raise DTypeError(
+                f"tensor: got a {type(data).__name__} that holds Tensors. mt.stack joins them and "
+                "keeps their graph; of what a recurrent layer returns, (output, h_n), take one."
+            )
+        self._data: Any = backends.asarray(data, dtype, backend)
         self._index = _tick()
         self._op: Op | None = None
         self._inputs: tuple[Any, ...] | None = ()
         self._attrs: tuple[Any, ...] = ()
-        self._hooks: Any = _NO_HOOKS
+        self._hooks: Any = NO_HOOKS
         self._tracked = False
         self.grad = None
         if requires_grad:
@@ -106,6 +120,8 @@ class Tensor(Operators):
                 f"requires_grad: this tensor was computed by {self._op.name!r}, and only a leaf "
                 "can stop requiring a gradient. Use y.detach() for a copy without history."
             )
+        if required and not self._tracked:
+            self._index = _tick()  # whoever used it before did not record it
         self._tracked = bool(required)
 
     def requires_grad_(self, required: bool = True) -> Tensor:
@@ -136,9 +152,9 @@ class Tensor(Operators):
                 f"update_: this tensor was computed by {self._op.name!r}; only a leaf can be "
                 "updated in place. Compute a new tensor instead."
             )
-        xp = backend.namespace(self._data)
+        xp = backends.namespace(self._data)
         raw = values._data if isinstance(values, Tensor) else values
-        if backend.backend_of(raw) not in (None, backend.backend_of(self._data)):
+        if backends.backend_of(raw) not in (None, backends.backend_of(self._data)):
             raise BackendError(
                 f"update_: the tensor lives on {self.backend!r}, the values do not. "
                 f"Move them first: values.to({self.backend!r})."
@@ -178,7 +194,7 @@ class Tensor(Operators):
     @property
     def backend(self) -> str:
         """Name of the backend the value lives on."""
-        owner = backend.backend_of(self._data)
+        owner = backends.backend_of(self._data)
         assert owner is not None
         return owner.name
 
@@ -192,23 +208,27 @@ class Tensor(Operators):
         """
         if not self._tracked:
             raise GraphError("register_hook: this tensor does not require a gradient, none comes.")
-        if self._hooks is _NO_HOOKS:
+        if self._hooks is NO_HOOKS:
             self._hooks = {}
         return Handle(self._hooks, hook)
 
     def retain_grad(self) -> None:
         """Give this computed tensor a `.grad`, as leaves have one."""
-        if self._op is not None:
-            me = weakref.ref(self)  # the tensor holds the hook, so the hook must not hold it
+        if self._op is None:
+            return
+        me = weakref.ref(self)  # the tensor holds the hook, so the hook must not hold it
+        self.grad = None
 
-            def keep(gradient: Tensor) -> None:
-                if (tensor := me()) is not None:
-                    tensor._accumulate(gradient)
+        def keep(gradient: Tensor) -> None:
+            if (tensor := me()) is not None:
+                tensor._accumulate(gradient)
 
-            self.register_hook(keep)
+        self.register_hook(lambda gradient: None).remove()
+        self._hooks[RETAIN] = keep
 
     def _accumulate(self, gradient: Tensor) -> None:
-        self.grad = gradient if self.grad is None else self.grad + gradient
+        with _adding:  # walks of several threads may end in one leaf
+            self.grad = gradient if self.grad is None else self.grad + gradient
 
     # Leaving the graph --------------------------------------------------------------------------
 
@@ -233,7 +253,7 @@ class Tensor(Operators):
                 "numpy: this tensor requires a gradient, and NumPy would lose it. "
                 "Use y.detach().numpy()."
             )
-        return backend.to_numpy(self.data)
+        return backends.to_numpy(self.data)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> ndarray:
         if self._data.__class__ is not ndarray:
@@ -242,10 +262,22 @@ class Tensor(Operators):
             )
         return np.array(self.numpy(), dtype=dtype, copy=copy)
 
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
+        # NumPy comes here for `array * tensor`, which is ours, and for np.exp(tensor).
+        mine = REFLECTED.get(ufunc.__name__)
+        if mine and method == "__call__" and not options and inputs[1] is self:
+            return getattr(self, mine)(inputs[0])
+        raise DTypeError(
+            f"np.{ufunc.__name__}: NumPy would lose the graph. Use mt.{ufunc.__name__}, "
+            "or y.detach().numpy()."
+        )
+
     def __dlpack__(self, **options: Any) -> Any:
         if self._tracked:
             raise BufferError("dlpack: this tensor requires a gradient; export y.detach().")
-        return self._data.__dlpack__(**options)
+        if options.get("copy") is False:
+            raise BufferError("dlpack: only a copy is exported; rules may still read the original.")
+        return self._data.copy().__dlpack__(**options)
 
     def __dlpack_device__(self) -> Any:
         return self._data.__dlpack_device__()
@@ -277,12 +309,18 @@ class Tensor(Operators):
     def __iter__(self) -> Iterator[Tensor]:
         return (self[i] for i in range(len(self)))
 
+    def __setitem__(self, key: Any, value: Any) -> None:
+        raise GraphError(
+            "t[...] = v: a tensor is not written in place, since a graph may still need its value. "
+            "Use t = mt.index_update(t, key, v), which is differentiable, or t.update_(values)."
+        )
+
     def __repr__(self) -> str:
         text = np.array2string(
-            backend.to_numpy(self._data), separator=", ", prefix="tensor(", threshold=1000
+            backends.to_numpy(self._data), separator=", ", prefix="tensor(", threshold=1000
         )
         dtype = self._data.dtype
-        note = "" if dtype in (backend.get_default_dtype(), int, bool) else f", dtype={dtype}"
+        note = "" if dtype in (backends.get_default_dtype(), int, bool) else f", dtype={dtype}"
         if self.backend != "numpy":
             note += f", backend={self.backend!r}"
         if self._op is not None:
@@ -299,7 +337,7 @@ class Tensor(Operators):
             raise GraphError(
                 "copy: only graph leaves can be deep-copied or pickled; use y.detach()."
             )
-        return _restored, (type(self), backend.to_numpy(self._data), self.backend, self._tracked)
+        return _restored, (type(self), backends.to_numpy(self._data), self.backend, self._tracked)
 
     __hash__ = object.__hash__
 
@@ -309,25 +347,18 @@ class Parameter(Tensor):
 
     __slots__ = ()
 
-    def __init__(self, data: Any, dtype: Any = None, requires_grad: bool = True) -> None:
-        super().__init__(data, dtype, requires_grad)
+    def __init__(
+        self,
+        data: Any,
+        dtype: Any = None,
+        requires_grad: bool = True,
+        backend: str | None = None,
+    ) -> None:
+        super().__init__(data, dtype, requires_grad, backend)
 
 
 def _restored(kind: type[Tensor], array: ndarray, where: str, tracked: bool) -> Tensor:
-    with backend.use(where):
-        return kind(array, None, tracked)
-
-
-class Handle:
-    """What `register_hook` returns; `remove()` takes the hook out again."""
-
-    def __init__(self, hooks: dict[int, Any], hook: Callable[..., Any]) -> None:
-        self._hooks, self._id = hooks, _tick()
-        hooks[self._id] = hook
-
-    def remove(self) -> None:
-        """Undo the registration; a second call does nothing."""
-        self._hooks.pop(self._id, None)
+    return kind(array, None, tracked, where)
 
 
 def constant(array: Any) -> Tensor:
@@ -335,14 +366,16 @@ def constant(array: Any) -> Tensor:
     return node(array, None, (), ())
 
 
-def tensor(data: Any, dtype: Any = None, requires_grad: bool = False) -> Tensor:
+def tensor(
+    data: Any, dtype: Any = None, requires_grad: bool = False, backend: str | None = None
+) -> Tensor:
     """A new Tensor holding a copy of `data`; see `Tensor`."""
-    return Tensor(data, dtype, requires_grad)
+    return Tensor(data, dtype, requires_grad, backend)
 
 
 def node(data: Any, op: Op | None, inputs: tuple[Any, ...], attrs: tuple[Any, ...]) -> Tensor:
     """A Tensor around `data` itself, with its record; op None for none."""
-    if data.__class__ is not ndarray and backend.backend_of(data) is None:
+    if data.__class__ is not ndarray and backends.backend_of(data) is None:
         data = np.asarray(data)  # NumPy's reductions and 0-d arithmetic give scalars
     y = _new(Tensor)
     y._data = data
@@ -350,7 +383,7 @@ def node(data: Any, op: Op | None, inputs: tuple[Any, ...], attrs: tuple[Any, ..
     y._inputs = inputs
     y._attrs = attrs
     y._tracked = op is not None
-    y._hooks = _NO_HOOKS
+    y._hooks = NO_HOOKS
     y.grad = None
     y._index = _tick()
     return y

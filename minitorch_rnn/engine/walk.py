@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from minitorch_rnn import backend
 from minitorch_rnn.engine.primitive import mixed, primitive, raw
+from minitorch_rnn.engine.recording import enable_grad, is_grad_enabled
 from minitorch_rnn.engine.tensor import Tensor, constant
 from minitorch_rnn.errors import BackendError, GraphError, ShapeError
 
@@ -77,6 +78,8 @@ def backward(
         create_graph: record the walk itself, so that the gradients can be differentiated.
             Leaves and their `.grad` then refer to each other; prefer `autograd.grad`.
 
+    Under `no_grad` too, `create_graph` records the walk.
+
     Raises:
         GraphError: without a graph, without a gradient for a non-scalar, over a graph that was
             walked and freed, or when an input was changed in place since it was used.
@@ -97,12 +100,17 @@ def walk(
     With `wanted` (tensors by index) only the paths to those are followed and their gradients are
     returned by index; with None every leaf that requires a gradient adds it to its `.grad`.
     """
+    if create_graph and not is_grad_enabled():
+        with enable_grad():
+            return walk(outputs, seeds, wanted, retain_graph, create_graph)
     retain = create_graph if retain_graph is None else retain_graph
     useful = None if wanted is None else _leading_to(wanted, outputs)
     found: dict[int, Tensor] = {}
     waiting = _Waiting()
     for y, seed in zip(outputs, seeds, strict=True):
-        waiting.add(y, constant(seed) if create_graph and not isinstance(seed, Tensor) else seed)
+        if create_graph and not isinstance(seed, Tensor):
+            seed = constant(clone(seed))  # rules will record it; the caller keeps his own
+        waiting.add(y, seed)
     while waiting.heap:
         i, y, total, owned = waiting.newest()
         if y._hooks:
@@ -116,6 +124,11 @@ def walk(
                 found[i] = mine
         if y._op is not None:
             for x, g in _contributions(y, i, total, useful, create_graph):
+                if g.__class__ is not Piece and g.shape != x._data.shape:
+                    raise ShapeError(
+                        f"backward: a rule of {y._op.name!r} gave a gradient of shape {g.shape} "
+                        f"for an input of shape {x.shape}."
+                    )
                 waiting.add(x, g)
             if not retain:
                 y._inputs = None
@@ -182,7 +195,8 @@ def _contributions(
             if x._index > i:
                 raise GraphError(
                     f"backward: input {k} of {op.name!r} (shape {x.shape}) was changed in place "
-                    f"after {op.name!r} used it. Call backward() before the optimizer step."
+                    f"(or began to require a gradient) after {op.name!r} used it. "
+                    "Call backward() before the optimizer step."
                 )
             args.append(x if create_graph else x._data)
         else:
@@ -199,18 +213,17 @@ def _contributions(
 
 
 def _after_hooks(y: Tensor, total: Any, create_graph: bool) -> Any:
-    for hook in list(y._hooks.values()):
+    for _, hook in sorted(y._hooks.items()):
         new = hook(clone(total) if create_graph else constant(clone(total)))
         if new is None:
             continue
+        if not isinstance(new, Tensor):
+            new = Tensor(new, backend=y.backend)
         if new.shape != y.shape:
             raise GraphError(
                 f"hook: returned a gradient of shape {new.shape} for a tensor of shape {y.shape}."
             )
-        if not create_graph:
-            total = raw(new)
-        else:
-            total = new if isinstance(new, Tensor) else constant(new)
+        total = (new if create_graph else new._data).astype(y._data.dtype)
     return total
 
 
@@ -238,5 +251,6 @@ def _walked_before(y: Tensor) -> GraphError:
     name = y._op.name if y._op else "leaf"
     return GraphError(
         f"backward: trying to go backward through the graph a second time: {name!r} (shape "
-        f"{y.shape}) was freed by the first. Pass retain_graph=True to the first call."
+        f"{y.shape}) was freed by the first. Pass retain_graph=True to the first call, or, if this "
+        "is a state that is carried on, cut it off: h = h.detach()."
     )

@@ -14,6 +14,5 @@ def uniform(
     *shape: int, bound: float, dtype: Any = None, rng: np.random.Generator | None = None
 ) -> Parameter:
     """A parameter drawn from U(-bound, bound), in the default dtype unless one is given."""
-    rng = rng or backend.default_generator()
     dtype = backend.get_default_dtype() if dtype is None else dtype
-    return Parameter(rng.uniform(-bound, bound, shape), dtype=dtype)
+    return Parameter(backend.generator(rng).uniform(-bound, bound, shape), dtype=dtype)

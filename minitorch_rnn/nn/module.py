@@ -29,6 +29,14 @@ class Module:
 
     training = True
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        if isinstance(vars(self).get(name), Parameter) and type(value) is Tensor:
+            raise TypeError(
+                f"{type(self).__name__}.{name} is a Parameter; a plain tensor in its place would "
+                f"not be trained or saved. Use {name}.update_(values)."
+            )
+        super().__setattr__(name, value)
+
     def forward(self, *args: Any, **named: Any) -> Any:
         """What the module computes; call the module itself."""
         raise NotImplementedError(f"{type(self).__name__}: define forward(self, …).")
@@ -88,7 +96,12 @@ class Module:
 
     def state_dict(self) -> dict[str, np.ndarray]:
         """A copy of every parameter as a NumPy array, by path."""
-        return {name: backend.to_numpy(p.data).copy() for name, p in self.named_parameters()}
+        found = list(self.named_parameters())
+        state = {name: backend.to_numpy(p.data).copy() for name, p in found}
+        if len(state) < len(found):
+            twice = [name for name, _ in found if [n for n, _ in found].count(name) > 1]
+            raise StateError(f"{self!r}: two parameters have the path {twice[0]!r}.")
+        return state
 
     def load_state_dict(self, state: Mapping[str, Any], strict: bool = True) -> Self:
         """Set the parameters from arrays or tensors by path; returns the module.
@@ -143,6 +156,8 @@ def as_input(module: Module, name: str, values: Any, like: Tensor) -> Tensor:
     Raises:
         BackendError, DTypeError: naming both sides and what to do.
     """
+    if isinstance(values, list | tuple):
+        values = Tensor(values, like.dtype, backend=like.backend)
     tensor = values if isinstance(values, Tensor) else Tensor(values)
     own = type(module).__name__.lower()
     if tensor.backend != like.backend:
@@ -151,9 +166,10 @@ def as_input(module: Module, name: str, values: Any, like: Tensor) -> Tensor:
             f"Move one of them: {name}.to({like.backend!r}) or {own}.to({tensor.backend!r})."
         )
     if tensor.dtype != like.dtype:
+        other = f" or {own}.to('{tensor.dtype}')" if tensor.dtype.kind == "f" else ""
         raise DTypeError(
-            f"{module!r}: {name} is {tensor.dtype}, the parameters are {like.dtype}. Convert one "
-            f"of them: {name}.astype('{like.dtype}') or {own}.to('{tensor.dtype}')."
+            f"{module!r}: {name} is {tensor.dtype}, the parameters are {like.dtype}. "
+            f"Convert: {name}.astype('{like.dtype}'){other}."
         )
     return tensor
 

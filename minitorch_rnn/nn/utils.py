@@ -17,6 +17,8 @@ def clip_grad_norm_(
     Raises:
         NonFiniteError: with `error_if_nonfinite`, if the norm is nan or infinite.
     """
+    if not max_norm >= 0:
+        raise ValueError(f"clip_grad_norm_: max_norm is {max_norm}; at least 0 is needed.")
     owners = [parameters] if isinstance(parameters, Tensor) else list(parameters)
     with_grad = [p for p in owners if p.grad is not None]
     if not with_grad:

@@ -3,8 +3,8 @@
 from typing import Any
 
 from minitorch_rnn import backend
-from minitorch_rnn.engine import Tensor, clone, constant
-from minitorch_rnn.errors import BackendError
+from minitorch_rnn.engine import Tensor, clone
+from minitorch_rnn.errors import BackendError, GraphError
 from minitorch_rnn.ops.arithmetic import (
     add,
     bitwise_and,
@@ -54,7 +54,7 @@ from minitorch_rnn.ops.elementwise import (
     tan,
     tanh,
 )
-from minitorch_rnn.ops.indexing import getitem, index_add, index_update, setitem, take_along_axis
+from minitorch_rnn.ops.indexing import getitem, index_add, index_update, take_along_axis
 from minitorch_rnn.ops.linalg import einsum, linear, matmul, outer
 from minitorch_rnn.ops.reduction import (
     argmax,
@@ -106,7 +106,7 @@ __all__ = [
     "minimum", "moveaxis", "multiply", "negative", "norm", "not_equal", "ones", "ones_like",
     "outer", "pad", "permute", "power", "prod", "rand", "randn", "reduce_all", "reduce_any",
     "reduce_max", "reduce_min", "reduce_sum", "relu", "remainder", "repeat", "reshape", "roll",
-    "setitem", "sigmoid", "sign", "sin", "softmax", "softplus", "split", "sqrt", "squeeze", "stack",
+    "sigmoid", "sign", "sin", "softmax", "softplus", "split", "sqrt", "squeeze", "stack",
     "std",
     "subtract", "sum_to", "swapaxes", "take_along_axis", "tan", "tanh", "tile", "to", "transpose",
     "unsqueeze", "var", "where", "zeros", "zeros_like",
@@ -128,13 +128,25 @@ def to(x: Tensor, target: Any) -> Any:
             f"to({target!r}): this tensor was computed on {x.backend!r}, and a graph does not "
             "cross backends. Move the inputs, or y.detach()."
         )
-    with backend.use(target):
-        moved = backend.asarray(backend.to_numpy(x.data))
-    return constant(moved).requires_grad_(x.requires_grad)
+    return Tensor(backend.to_numpy(x.data), None, x.requires_grad, target)
 
 
 def _swapped(operation: Any) -> Any:
     return lambda self, other: operation(other, self)
+
+
+def _in_place(operation: Any) -> Any:
+    """`y += x` makes a new y; of a leaf that is trained, nothing would be trained."""
+
+    def assign(self: Tensor, other: Any) -> Any:
+        if self.is_leaf and self.requires_grad:
+            raise GraphError(
+                f"{operation.__name__} in place: this leaf requires a gradient and would not "
+                "change. Use p.update_(p - lr * p.grad)."
+            )
+        return operation(self, other)
+
+    return assign
 
 
 def _of_sizes(operation: Any) -> Any:
@@ -142,29 +154,32 @@ def _of_sizes(operation: Any) -> Any:
 
 
 METHODS: dict[str, Any] = {
-    "__abs__": absolute, "__add__": add, "__and__": bitwise_and, "__eq__": equal, "__ge__":
-    greater_equal, "__getitem__": getitem, "__gt__": greater, "__invert__": invert, "__le__":
-    less_equal, "__lt__": less, "__matmul__": matmul, "__mul__": multiply, "__ne__": not_equal,
-    "__neg__": negative, "__or__": bitwise_or, "__pow__": power, "__setitem__": setitem,
-    "__sub__": subtract,
-    "__truediv__": divide, "__floordiv__": floor_divide, "__mod__": remainder,
-    "__radd__": _swapped(add), "__rsub__": _swapped(subtract), "__rmul__": _swapped(multiply),
-    "__rtruediv__": _swapped(divide), "__rfloordiv__": _swapped(floor_divide),
-    "__rmod__": _swapped(remainder), "__rpow__": _swapped(power), "__rmatmul__": _swapped(matmul),
-    "__rand__": _swapped(bitwise_and), "__ror__": _swapped(bitwise_or),
-    "abs": absolute, "all": reduce_all, "any": reduce_any, "argmax": argmax, "argmin": argmin,
-    "astype": astype, "clip": clip, "clone": clone, "cos": cos, "cumsum": cumsum, "erf": erf,
-    "exp": exp, "expm1": expm1, "flatten": flatten, "flip": flip, "index_add": index_add,
+    "__iadd__": _in_place(add), "__imul__": _in_place(multiply), "__isub__": _in_place(subtract),
+    "__itruediv__": _in_place(divide),
+    "__abs__": absolute, "__add__": add, "__and__": bitwise_and, "__eq__": equal,
+    "__floordiv__": floor_divide, "__ge__": greater_equal, "__getitem__": getitem,
+    "__gt__": greater, "__invert__": invert, "__le__": less_equal, "__lt__": less,
+    "__matmul__": matmul, "__mod__": remainder, "__mul__": multiply, "__ne__": not_equal,
+    "__neg__": negative, "__or__": bitwise_or, "__pow__": power, "__radd__": _swapped(add),
+    "__rand__": _swapped(bitwise_and), "__rfloordiv__": _swapped(floor_divide),
+    "__rmatmul__": _swapped(matmul), "__rmod__": _swapped(remainder),
+    "__rmul__": _swapped(multiply), "__ror__": _swapped(bitwise_or), "__rpow__": _swapped(power),
+    "__rsub__": _swapped(subtract), "__rtruediv__": _swapped(divide), "__sub__": subtract,
+    "__truediv__": divide, "abs": absolute, "all": reduce_all, "any": reduce_any, "arctan": arctan,
+    "argmax": argmax, "argmin": argmin, "astype": astype, "broadcast_to": _of_sizes(broadcast_to),
+    "clip": clip, "clone": clone, "cos": cos, "cumsum": cumsum, "erf": erf, "exp": exp,
+    "expm1": expm1, "flatten": flatten, "flip": flip, "index_add": index_add,
     "index_update": index_update, "log": log, "log1p": log1p, "log_softmax": log_softmax,
-    "logsumexp": logsumexp, "max": reduce_max, "mean": mean, "min": reduce_min, "norm": norm,
+    "logsumexp": logsumexp, "matmul": matmul, "max": reduce_max, "maximum": maximum, "mean": mean,
+    "min": reduce_min, "minimum": minimum, "moveaxis": moveaxis,
+    "mT": property(lambda self: swapaxes(self, -1, -2)), "norm": norm,
     "permute": _of_sizes(permute), "pow": power, "prod": prod, "relu": relu, "repeat": repeat,
     "reshape": _of_sizes(reshape), "roll": roll, "sigmoid": sigmoid, "sign": sign, "sin": sin,
     "softmax": softmax, "softplus": softplus, "split": split, "sqrt": sqrt, "squeeze": squeeze,
-    "std": std, "sum": reduce_sum, "swapaxes": swapaxes, "take_along_axis": take_along_axis,
-    "tan": tan, "tanh": tanh, "tile": tile, "to": to,
+    "std": std, "sum": reduce_sum, "swapaxes": swapaxes, "T": property(transpose),
+    "take_along_axis": take_along_axis, "tan": tan, "tanh": tanh, "tile": tile, "to": to,
     "transpose": lambda self, *axes: transpose(self, sizes(axes) if axes else None),
-    "unsqueeze": unsqueeze, "var": var, "T": property(transpose),
-    "mT": property(lambda self: swapaxes(self, -1, -2)),
+    "unsqueeze": unsqueeze, "var": var,
 }  # fmt: skip
 
 for _name, _method in METHODS.items():

@@ -59,7 +59,8 @@ def _power_vjp_a(g, y, a, b):
     # d a**b / da = b a**(b - 1), but 0 where b = 0, also at a = 0 where a**-1 is infinite.
     if isinstance(b, int | float):
         return fit(g * (b * a ** (b - 1)) if b else zeros_like(g), a.shape)
-    return fit(g * b * a ** where(b == 0, 1.0, b - 1), a.shape)
+    nothing = (a == 0) & (b == 0)
+    return fit(g * b * a ** where(nothing, 1.0, b - 1), a.shape)
 
 
 def _power_vjp_b(g, y, a, b):

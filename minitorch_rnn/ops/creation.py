@@ -53,8 +53,7 @@ def randn(
     rng: np.random.Generator | None = None,
 ) -> Tensor:
     """Standard normal numbers, drawn on the host; see `manual_seed`."""
-    rng = rng or backend.default_generator()
-    return _made(rng.standard_normal(_sizes(shape)), dtype, requires_grad)
+    return _made(backend.generator(rng).standard_normal(_sizes(shape)), dtype, requires_grad)
 
 
 def rand(
@@ -64,8 +63,7 @@ def rand(
     rng: np.random.Generator | None = None,
 ) -> Tensor:
     """Uniform numbers from [0, 1), drawn on the host; see `manual_seed`."""
-    rng = rng or backend.default_generator()
-    return _made(rng.random(_sizes(shape)), dtype, requires_grad)
+    return _made(backend.generator(rng).random(_sizes(shape)), dtype, requires_grad)
 
 
 def zeros_like(x: Any) -> Any:

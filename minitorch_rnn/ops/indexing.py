@@ -10,9 +10,9 @@ import numpy as np
 
 from minitorch_rnn import backend
 from minitorch_rnn.backend import namespace
-from minitorch_rnn.engine import Piece, Tensor, composite, primitive, raw, variadic
+from minitorch_rnn.engine import Piece, composite, primitive, raw, variadic
 from minitorch_rnn.engine.primitive import mixed
-from minitorch_rnn.errors import BackendError, DTypeError, GraphError, ShapeError
+from minitorch_rnn.errors import BackendError, ShapeError
 from minitorch_rnn.ops.selection import where
 from minitorch_rnn.ops.shape import axis_of, fit
 
@@ -121,7 +121,7 @@ def index_update(x, key, value):
     >>> index_update(tensor([1.0, 2.0, 3.0]), 0, 9.0)
     tensor([9., 2., 3.])
     """
-    _check_value("index_update", x, value)
+    _check_backends("index_update", x, value)
     return _index_update(x, value, _key(x, key))
 
 
@@ -143,30 +143,14 @@ def index_add(x, key, value):
     >>> index_add(tensor([0.0, 0.0]), [1, 1, 0], 1.0)
     tensor([1., 2.])
     """
-    _check_value("index_add", x, value)
+    _check_backends("index_add", x, value)
     return _index_add(x, value, _key(x, key))
 
 
-def setitem(x, key, value):
-    """x[key] = value for a tensor outside every graph; anywhere else an error with the pattern.
-
-    Raises:
-        GraphError: if x or `value` requires a gradient.
-    """
-    if x.requires_grad or (isinstance(value, Tensor) and value.requires_grad):
-        raise GraphError(
-            "t[...] = v would change a value that the graph may still need. "
-            "Use t = mt.index_update(t, key, v), which is differentiable."
-        )
-    x.update_(index_update(x, key, value))
-
-
-def _check_value(name, x, value):
+def _check_backends(name, x, value):
     owner = backend.backend_of(raw(value))
     if owner is not None and owner is not backend.backend_of(raw(x)):
         raise BackendError(mixed(name, (x, value)))
-    if isinstance(value, Tensor) and value.requires_grad and raw(x).dtype.kind != "f":
-        raise DTypeError(f"{name}: {raw(x).dtype} elements cannot carry a gradient to the value.")
 
 
 @composite

@@ -44,6 +44,11 @@ def _linear_vjp_bias(g, y, x, weight, bias):
 @primitive(lambda g, y, x, weight, bias: g @ weight, _linear_vjp_weight, _linear_vjp_bias)
 def linear(x, weight, bias=None):
     """y = x Wᵀ + b over the last axis: x (…, I), W (O, I), b (O,) or None, y (…, O)."""
+    if weight.ndim != 2 or (bias is not None and bias.shape != weight.shape[:1]):
+        raise ShapeError(
+            f"linear: the weight has shape {weight.shape}, the bias "
+            f"{getattr(bias, 'shape', None)}; needed are (O, I) and (O,)."
+        )
     if x.shape[-1:] != weight.shape[-1:]:
         raise ShapeError(
             f"linear: x has shape {x.shape}, that is {x.shape[-1] if x.ndim else 'no'} features, "
@@ -55,6 +60,8 @@ def linear(x, weight, bias=None):
 
 def outer(a, b):
     """y[i, j] = a[i] b[j], of two vectors."""
+    if a.ndim != 1 or b.ndim != 1:
+        raise ShapeError(f"outer: shapes {a.shape} and {b.shape}; two vectors are needed.")
     return unsqueeze(a, -1) * b
 
 
@@ -70,7 +77,7 @@ def _einsum_vjp(i, g, y, *args):
         if index not in known:
             part = unsqueeze(part, axis)
     # `part` has the broadcast sizes; an axis of size 1 in x is summed again, a missing one grown.
-    wide = tuple(max(a, b) for a, b in zip(part.shape, x.shape, strict=True))
+    wide = tuple(b if a == 1 else a for a, b in zip(part.shape, x.shape, strict=True))
     return fit(broadcast_to(part, wide) if part.shape != wide else part, x.shape)
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from minitorch_rnn.backend import namespace
 from minitorch_rnn.engine import composite, primitive
-from minitorch_rnn.ops.elementwise import exp
+from minitorch_rnn.ops.elementwise import exp, floating
 from minitorch_rnn.ops.selection import where
 from minitorch_rnn.ops.shape import axis_of, broadcast_to, concatenate, flip, permute, widened
 
@@ -138,6 +138,7 @@ def prod(x, axis=None, keepdims=False):
 @widened
 def logsumexp(x, axis=None, keepdims=False):
     """y = ln(sum(e**x)) along `axis`, without overflow; -inf where every x is -inf."""
+    x = floating(x)
     xp = namespace(x)
     top = _finite(x.max(axis=axis, keepdims=True))
     total = xp.exp(x - top).sum(axis=axis, keepdims=True)
@@ -154,6 +155,9 @@ def _finite(x):
 @widened
 def softmax(x, axis=-1):
     """Probabilities along `axis`: y = e**x / sum(e**x)."""
+    x = floating(x)
+    if not x.size:
+        return x.copy()
     e = namespace(x).exp(x - x.max(axis=axis, keepdims=True))  # exp() cannot overflow now
     return e / e.sum(axis=axis, keepdims=True)
 
@@ -167,6 +171,9 @@ def _log_softmax_vjp(g, y, x, axis):
 @widened
 def log_softmax(x, axis=-1):
     """Log-probabilities along `axis`: y = x - ln(sum(e**x))."""
+    x = floating(x)
+    if not x.size:
+        return x.copy()
     xp = namespace(x)
     x = x - x.max(axis=axis, keepdims=True)  # exp() cannot overflow now, and y is unchanged
     return x - xp.log(xp.exp(x).sum(axis=axis, keepdims=True))
@@ -183,15 +190,23 @@ def cumsum(x, axis=None):
     return x.cumsum(axis=axis)
 
 
-def _norm_vjp(g, y, x, axis, keepdims):
-    g = g / where(y == 0, 1.0, y)  # at x = 0 the slope is taken as 0
+def _norm_vjp(g, y, x, ord, axis, keepdims):
+    still = y == 0  # at x = 0 the slope is taken as 0
+    g = where(still, 0.0, g / where(still, 1.0, y))
     return _kept(g, x, axis, keepdims) * x
 
 
 @primitive(_norm_vjp)
 @widened
-def norm(x, axis=None, keepdims=False):
-    """The Euclidean norm along `axis`: sqrt(sum(x^2)); the slope at 0 is 0."""
+def norm(x, ord=2, axis=None, keepdims=False):
+    """The Euclidean norm along `axis`: sqrt(sum(x^2)); the slope at 0 is 0.
+
+    Raises:
+        ValueError: if `ord` is another than 2; write x.abs().sum() or x.abs().max() for those.
+    """
+    if ord not in (2, None):
+        raise ValueError(f"ord is {ord!r}; only 2 is known. Write x.abs().sum() or x.abs().max().")
+    x = floating(x)
     return namespace(x).sqrt((x * x).sum(axis=axis, keepdims=keepdims))
 
 

@@ -5,14 +5,15 @@ from minitorch_rnn.engine import primitive
 from minitorch_rnn.ops.shape import fit
 
 
-def _larger_vjp(g, mine, other):
-    # Where both are equal each is responsible for half of the slope.
-    return fit(where(mine == other, g / 2, where(mine > other, g, 0.0)), mine.shape)
+def _chosen_vjp(g, mine, other, wins):
+    # Where both are equal each is responsible for half of the slope; nan is always chosen.
+    wins = wins | (mine != mine)
+    return fit(where(mine == other, g / 2, where(wins, g, 0.0)), mine.shape)
 
 
 @primitive(
-    lambda g, y, a, b: _larger_vjp(g, a, b),
-    lambda g, y, a, b: _larger_vjp(g, b, a),
+    lambda g, y, a, b: _chosen_vjp(g, a, b, a > b),
+    lambda g, y, a, b: _chosen_vjp(g, b, a, b > a),
 )
 def maximum(a, b):
     """The larger of a and b, elementwise; equal operands share the gradient evenly."""
@@ -20,8 +21,8 @@ def maximum(a, b):
 
 
 @primitive(
-    lambda g, y, a, b: _larger_vjp(g, -a, -b),
-    lambda g, y, a, b: _larger_vjp(g, -b, -a),
+    lambda g, y, a, b: _chosen_vjp(g, a, b, a < b),
+    lambda g, y, a, b: _chosen_vjp(g, b, a, b < a),
 )
 def minimum(a, b):
     """The smaller of a and b, elementwise; equal operands share the gradient evenly."""

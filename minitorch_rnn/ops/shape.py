@@ -21,9 +21,14 @@ def fit(g, shape):
     return g if g.shape == shape else sum_to(g, shape)
 
 
+def is_integer(n):
+    """Whether n is one whole number, Python's or NumPy's."""
+    return isinstance(n, int | np.integer)
+
+
 def sizes(shape):
     """(2, 3) from f(2, 3), f((2, 3)) and f([2, 3])."""
-    return tuple(shape[0]) if len(shape) == 1 and not hasattr(shape[0], "__index__") else shape
+    return tuple(shape[0]) if len(shape) == 1 and not is_integer(shape[0]) else shape
 
 
 def axis_of(name, x, axis):
@@ -64,13 +69,16 @@ def _concatenate_vjp(i, g, *args):
 
 @composite
 def concatenate(tensors, axis=0):
-    """Join tensors along an existing axis.
+    """Join tensors along an existing axis; None means the flattened tensors.
 
     >>> from minitorch_rnn import concatenate, tensor
     >>> concatenate([tensor([1.0, 2.0]), tensor([3.0])])
     tensor([1., 2., 3.])
     """
-    return _concatenate(*_several("concatenate", tensors), axis)
+    tensors = _several("concatenate", tensors)
+    if axis is None:
+        tensors, axis = [reshape(x, (-1,)) for x in tensors], 0
+    return _concatenate(*tensors, axis)
 
 
 @primitive(lambda g, y, x, axis: flip(g, axis))
@@ -155,12 +163,12 @@ def split(x, sections, axis=0):
     """
     axis = axis_of("split", x, axis)
     length = x.shape[axis]
-    if hasattr(sections, "__index__"):
-        if length % sections:
+    if is_integer(sections):
+        if sections < 1 or length % sections:
             raise ShapeError(f"split: an axis of size {length} has no {sections} equal parts.")
         cuts = [length // sections * i for i in range(sections + 1)]
     else:
-        cuts = [0, *sections, length]
+        cuts = [0, *(int(cut) for cut in sections), length]
     before = (slice(None),) * axis
     return [x[(*before, slice(a, b))] for a, b in zip(cuts[:-1], cuts[1:], strict=True)]
 
@@ -217,7 +225,7 @@ def swapaxes(x, axis1, axis2):
 @composite
 def tile(x, reps):
     """x repeated as a whole, `reps` times along each axis (PyTorch's `repeat`)."""
-    reps = (reps,) if hasattr(reps, "__index__") else tuple(reps)
+    reps = (reps,) if is_integer(reps) else tuple(int(r) for r in reps)
     shape = (1,) * (len(reps) - x.ndim) + x.shape
     reps = (1,) * (len(shape) - len(reps)) + reps
     apart = tuple(n for size in shape for n in (1, size))
@@ -244,5 +252,7 @@ def flatten(x, start=0, stop=-1):
     if not x.ndim:
         return reshape(x, (1,))
     start, stop = axis_of("flatten", x, start), axis_of("flatten", x, stop)
+    if start > stop:
+        raise ShapeError(f"flatten: axes {start} to {stop} of shape {x.shape}: none to join.")
     joined = math.prod(x.shape[start : stop + 1])
     return reshape(x, (*x.shape[:start], joined, *x.shape[stop + 1 :]))

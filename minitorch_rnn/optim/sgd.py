@@ -20,6 +20,8 @@ class SGD(Optimizer):
 
     def __init__(self, params: Iterable[Tensor], lr: float, momentum: float = 0.0) -> None:
         super().__init__(params, lr)
+        if not 0 <= momentum < 1:
+            raise ValueError(f"SGD: momentum is {momentum}; at least 0 and below 1 is needed.")
         self.momentum = momentum
         self._velocity: dict[int, Any] = {}
 

@@ -45,8 +45,7 @@ class CharacterModel(nn.Module):
     def forward(self, numbers: np.ndarray, h_0: Any = None) -> tuple[Tensor, Tensor]:
         """Characters by number, (T, B), to logits of the next ones, (T, B, V), and the state."""
         like = self.network.output.weight
-        with backend.use(like.backend):
-            x = Tensor(np.eye(len(self.vocabulary), dtype=like.dtype)[numbers])
+        x = Tensor(np.eye(len(self.vocabulary), dtype=like.dtype)[numbers], backend=like.backend)
         return self.network.logits(x, h_0)
 
     def sample(
@@ -65,7 +64,7 @@ class CharacterModel(nn.Module):
             raise DataError("sample: the prompt is empty; give at least one character.")
         if not 0 < temperature < float("inf"):
             raise DataError(f"sample: temperature is {temperature}; a number above 0 is needed.")
-        rng = rng or backend.default_generator()
+        rng = backend.generator(rng)
         numbers, state = self.vocabulary.encode(prompt), None
         for _ in range(length):
             with no_grad():

@@ -12,7 +12,7 @@ from minitorch_rnn.errors import RunError, StateError
 from minitorch_rnn.training.character import CharacterModel
 
 WEIGHTS, CONFIG, CURVE = "weights.safetensors", "config.json", "loss.png"
-_NEEDS_APP = "is needed for this; install it with: pip install 'minitorch-rnn[app]'"
+_NEEDS_APP = "is needed for this; install it with: pip install -e '.[app]'"
 
 
 def save_run(

@@ -108,6 +108,26 @@ def test_gradcheck_of_order_two_finds_a_wrong_second_derivative(registry):
         gradcheck(cube, [x], order=2)
 
 
+def test_gradcheck_does_not_forget_a_failure_of_an_input_without_axes(registry):
+    @primitive(lambda g, y, a, b: g * b * 5, lambda g, y, a, b: g * a)
+    def product(a, b):
+        return a * b
+
+    a, b = mt.tensor(0.7, requires_grad=True), mt.tensor(0.3, requires_grad=True)
+    with pytest.raises(GraphError, match="input 0"):
+        gradcheck(product, [a, b])
+
+
+def test_gradcheck_knows_two_orders():
+    with pytest.raises(ValueError, match="order is 3"):
+        gradcheck(mt.exp, [leaf(1.0)], order=3)
+
+
+def test_powers_have_right_second_derivatives_where_the_exponent_is_zero():
+    a, b = leaf(2.0, 0.5), leaf(0.0, 0.0)
+    assert gradcheck(mt.power, [a, b], order=2)
+
+
 def test_gradcheck_wants_float64_and_something_to_check():
     with pytest.raises(DTypeError, match="float32"):
         gradcheck(mt.exp, [mt.tensor([1.0], "float32", requires_grad=True)])

@@ -179,7 +179,7 @@ def test_a_missing_package_is_found_before_the_training(book, monkeypatch, capsy
     monkeypatch.setitem(sys.modules, "safetensors", None)
     assert cli.main(["train", "--text", str(book)]) == 1
     told = one_line(capsys.readouterr().err)
-    assert "safetensors is not installed; pip install 'minitorch-rnn[app]'" in told
+    assert "safetensors is not installed; pip install -e '.[app]'" in told
 
 
 def test_a_training_that_diverges_saves_nothing(book, tmp_path, capsys):

@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+import sys
 import threading
 
 import numpy as np
@@ -92,12 +93,24 @@ def test_only_floating_point_tensors_require_gradients():
         mt.tensor([1]).requires_grad = True
 
 
-def test_plain_tensors_can_be_written_and_tracked_ones_name_the_pattern():
-    x = mt.tensor([1.0, 2.0])
-    x[0] = 5.0
-    assert x.tolist() == [5.0, 2.0]
-    with pytest.raises(GraphError, match="index_update"):
-        x.requires_grad_()[0] = 1.0
+def test_a_tensor_is_not_written_in_place_and_the_pattern_is_named():
+    x = mt.tensor([[1.0, 2.0]])
+    with pytest.raises(GraphError, match=r"index_update.*update_"):
+        x[0, 0] = 5.0
+    with pytest.raises(GraphError):
+        x[0][0] = 5.0  # not lost in a copy either
+    x.update_(mt.index_update(x, (0, 0), 5.0))
+    assert x.tolist() == [[5.0, 2.0]]
+
+
+@pytest.mark.parametrize("assign", ["__iadd__", "__isub__", "__imul__", "__itruediv__"])
+def test_a_trained_leaf_is_not_rebound_by_an_update_in_place(assign):
+    p = mt.nn.Parameter([1.0])
+    with mt.no_grad(), pytest.raises(GraphError, match="update_"):
+        getattr(p, assign)(0.5)
+    total = mt.tensor(0.0)
+    total += p.sum()  # of anything else `+=` makes the next value
+    assert total.requires_grad
 
 
 def test_iteration_length_and_conversion():
@@ -174,7 +187,7 @@ def test_a_hook_cannot_spoil_the_gradient_it_is_shown():
     x = mt.tensor([1.0], requires_grad=True)
 
     def spoil(g):
-        g[0] = 99.0
+        g.update_([99.0])
 
     x.register_hook(spoil)
     (x * 3).sum().backward()
@@ -215,6 +228,74 @@ def test_no_grad_restores_what_was_before_it():
             assert recorded()
         assert not recorded()
     assert recorded() and mt.is_grad_enabled()
+
+
+def test_set_grad_enabled_acts_at_once_and_as_a_block():
+    mt.set_grad_enabled(False)
+    assert not recorded()
+    mt.set_grad_enabled(True)
+    with mt.set_grad_enabled(False):
+        assert not recorded()
+    assert recorded()
+
+    @mt.set_grad_enabled(False)
+    def function():
+        return recorded()
+
+    assert recorded() and not function() and recorded()
+
+
+def test_gradients_of_many_threads_all_arrive():
+    w = mt.tensor(1.0, requires_grad=True)
+
+    def work():
+        for _ in range(500):
+            (w * 1.0).backward()
+
+    switch = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        threads = [threading.Thread(target=work) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        sys.setswitchinterval(switch)
+    assert w.grad.item() == 2000.0
+
+
+def test_retain_grad_twice_keeps_one_gradient():
+    x = mt.tensor(2.0, requires_grad=True)
+    y = x * 3
+    y.retain_grad()
+    y.retain_grad()
+    y.register_hook(lambda g: g * 10)
+    (y * y).backward()
+    assert y.grad.item() == 120.0 and x.grad.item() == 360.0
+
+
+def test_a_gradient_that_begins_to_be_required_after_use_is_noticed():
+    x, w = mt.tensor(1.0), mt.tensor(2.0, requires_grad=True)
+    y = x * w
+    x.requires_grad_()
+    with pytest.raises(GraphError, match="began to require"):
+        y.backward()
+
+
+def test_what_dlpack_exports_is_a_copy():
+    x, w = mt.tensor([1.0, 2.0]), mt.tensor([1.0, 1.0], requires_grad=True)
+    y = (x * w).sum()
+    exported = np.from_dlpack(x)
+    exported[:] = 100.0
+    y.backward()
+    assert w.grad.tolist() == [1.0, 2.0]
+
+
+def test_a_list_of_tensors_is_not_taken_for_numbers():
+    rnn = mt.nn.RNN(1, 1)
+    with pytest.raises(TypeError, match=r"mt.stack.*\(output, h_n\)"):
+        mt.tensor(rnn(mt.ones(1, 1, 1)))
 
 
 def test_no_grad_ends_with_an_exception():

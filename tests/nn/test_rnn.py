@@ -231,7 +231,7 @@ def as_function(rnn):
 
     def run(x, h_0, *parameters):
         for name, parameter in zip(names, parameters, strict=True):
-            setattr(rnn, name, parameter)
+            vars(rnn)[name] = parameter  # a tensor of the check, where a Parameter stood
         return rnn(x, h_0)
 
     return run, [mt.tensor(p.data, requires_grad=True) for p in rnn.parameters()]
