@@ -6,8 +6,8 @@
     complex step  Im f(x + ih) / h, likewise, without cancellation
     torch         PyTorch's nn.RNN, where it is installed
 
-The witnesses share no code with the graph but the line that states the divergence. The agreement is given in decimal digits for every
-parameter, dDIV/dx, dDIV/dh(-1) and the outputs themselves.
+The witnesses share no code with the graph but the line that states the divergence. The agreement is
+given in decimal digits for every parameter, dDIV/dx, dDIV/dh(-1) and the outputs themselves.
 """
 
 import itertools

@@ -166,6 +166,49 @@ def test_any_function_of_outputs_and_targets_is_a_divergence(rng):
     assert agreement.agrees and agreement.divergence == "jumps"
 
 
+def test_a_divergence_with_corners_is_verified_without_the_complex_step(rng):
+    network, x, D, h_0 = case(rng, 4, 2, 3, 5, 2, 1, "identity")
+    agreement = verify(network, x, D, lambda Y, D: abs(Y - D).sum(), h_0)
+    assert agreement, str(agreement)
+    assert "not an analytic" in agreement.skipped["complex step"]
+
+
+def test_a_divergence_that_knows_tensors_only_is_told_the_remedy(rng):
+    with pytest.raises(TypeError, match=r"mt\.log\(Y\) for Y\.log"):
+        verify(*case(rng, 2, 1, 2, 3, 2, 1, "softmax")[:3], lambda Y, D: -(D * Y.log()).sum())
+
+
+@pytest.mark.filterwarnings("ignore:invalid value")
+def test_a_divergence_without_a_value_is_no_disagreement(rng):
+    with pytest.raises(ValueError, match="cross-entropy of these outputs is nan"):
+        verify(*case(rng, 2, 1, 2, 3, 2, 1, "identity")[:3], "cross-entropy")
+
+
+@pytest.mark.parametrize("cut", [False, True])
+def test_a_learned_initial_state_is_verified_as_a_parameter(rng, cut, monkeypatch):
+    network, x, D, _ = case(rng, 4, 2, 3, 5, 2, 2, "softmax", initial_state="learned")
+    network.rnn.h_0.update_(rng.normal(size=(2, 5)))
+    if cut:
+        whole = mt.nn.RNN._initial_states
+        monkeypatch.setattr(
+            mt.nn.RNN, "_initial_states", lambda *args: [h.detach() for h in whole(*args)]
+        )
+    agreement = verify(network, x, D, "cross-entropy")
+    assert bool(agreement) is not cut
+    assert "rnn.h_0" in agreement.digits
+
+
+def test_a_batch_first_network_is_verified_in_the_layout_of_the_slides(rng):
+    network, x, D, h_0 = case(rng, 3, 3, 2, 4, 2, 1, "softmax", batch_first=True)
+    assert verify(network, x, D, "cross-entropy", h_0)
+
+
+def test_a_road_that_does_not_apply_is_absent_with_its_reason(certificate):
+    for row in certificate[0].rows():
+        assert set(row["digits"]) | set(row["skipped"]) == set(verification.REQUIRED)
+        assert not set(row["digits"]) & set(row["skipped"])
+
+
 def test_a_unit_at_its_kink_is_skipped_by_differences_with_the_reason(rng):
     network, x, D, _ = case(rng, 2, 1, 3, 4, 2, 1, "identity", nonlinearity="relu", bias=False)
     x[0], h_0 = 0.0, np.zeros((1, 1, 4))  # z(0) = 0 exactly

@@ -20,7 +20,7 @@ _EXAMPLES = """\
 examples:
   minitorch-rnn train                          a character model of Python's own source code
   minitorch-rnn train --text book.txt          the same of your text
-  minitorch-rnn sample runs/RUN --prompt 'def '
+  minitorch-rnn sample --prompt 'def '         what the newest model writes
   minitorch-rnn check                          do graph, slides, differences and PyTorch agree?
 
 exit status: 0 done, 1 failed (the message says why), 2 wrong usage, 130 interrupted"""

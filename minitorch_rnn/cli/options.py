@@ -10,13 +10,13 @@ Commands = Any  # argparse does not name the type of what add_subparsers returns
 
 
 def count(text: str) -> int:
-    """A whole number of at least 1."""
+    """A whole number from 1 to 10^9."""
     try:
         value = int(text)
     except ValueError:
         value = 0
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 1")
+    if not 1 <= value <= 10**9:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 to 1,000,000,000")
     return value
 
 

@@ -17,7 +17,9 @@ def add_to(commands: Commands) -> None:
         description="Write characters, each drawn from the model's distribution after all that "
         "came before it.",
     )
-    command.add_argument("folder", metavar="RUN", help="a folder that `train` wrote")
+    command.add_argument(
+        "folder", metavar="RUN", nargs="?", help="a folder that `train` wrote (the newest in runs/)"
+    )
     command.add_argument("--prompt", default="\n", help="what comes first (a new line)")
     command.add_argument("--length", type=count, default=500, help="characters to write (500)")
     command.add_argument(
@@ -29,7 +31,7 @@ def add_to(commands: Commands) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Print the prompt and what follows it."""
-    model, _ = training.load_run(options.folder)
+    model, _ = training.load_run(options.folder or training.newest_run())
     rng = np.random.default_rng(options.seed)
     letters = model.sample(options.prompt, options.length, options.temperature, rng)
     sys.stdout.write(options.prompt)

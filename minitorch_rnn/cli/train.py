@@ -6,7 +6,6 @@ import argparse
 import datetime
 import importlib
 import math
-import pathlib
 import sys
 import time
 from typing import Any
@@ -54,14 +53,15 @@ def run(options: argparse.Namespace) -> int:
     _require("tqdm", "matplotlib", "safetensors", "threadpoolctl")
     from threadpoolctl import threadpool_limits
 
-    if options.out and pathlib.Path(options.out).is_file():
-        raise RunError(f"{options.out}: is in the way of the run folder; choose another --out.")
-    source = options.text or "the standard library"
-    text = data.read_text(options.text) if options.text else data.standard_library_text()
+    given = options.text is not None
+    source = options.text if given else "the standard library"
+    text = data.read_text(options.text) if given else data.standard_library_text()
     vocabulary = data.Vocabulary.of(text)
     train, held_out = data.Streams.with_held_out(
         vocabulary.encode(text), options.batch, options.sequence, source
     )
+    name = f"runs/{datetime.datetime.now():%Y%m%d-%H%M%S}" if options.out is None else options.out
+    folder = training.new_folder(name)
     rng = np.random.default_rng(options.seed)
     options.backend = options.backend or backend.current_backend().name
     with backend.use(options.backend), threadpool_limits(limits=options.threads, user_api="blas"):
@@ -74,7 +74,6 @@ def run(options: argparse.Namespace) -> int:
         )  # fmt: skip
         bits = training.evaluate(model, held_out)
     entropy = data.entropy_bits(held_out.numbers.ravel())
-    folder = pathlib.Path(options.out or f"runs/{datetime.datetime.now():%Y%m%d-%H%M%S}")
     figures = {
         "steps_taken": len(result.losses),
         "seconds": round(result.seconds, 2),
@@ -84,14 +83,17 @@ def run(options: argparse.Namespace) -> int:
     }
     config = {"text": source, "options": _recorded(options), "figures": figures}
     training.save_run(folder, model, config, result.losses, entropy)
+    if result.ended != "steps":
+        reason = "Ctrl-C" if result.ended == "interrupt" else f"--seconds {options.seconds:g}"
+        print(f"stopped by {reason} after {len(result.losses)} of {options.steps:,} steps")
     print(
         f"{len(result.losses)} steps in {result.seconds:.0f} s. On {held_out.numbers.size:,} "
         f"characters it never saw the model needs {bits:.2f} bits per character;\n"
         f"their frequencies alone need {entropy:.2f}: "
-        + (f"{entropy - bits:.2f} bits fewer." if bits < entropy else "no gain yet; train longer.")
+        + (f"{entropy - bits:.2f} bits fewer." if bits < entropy else "the model is no better yet.")
     )
     print(f"wrote {folder}: {training.run.WEIGHTS}, {training.run.CONFIG}, {training.run.CURVE}")
-    print(f"next: minitorch-rnn sample {folder} --prompt 'def '")
+    print(f"next: minitorch-rnn sample {folder}" + ("" if given else " --prompt 'def '"))
     return 130 if result.ended == "interrupt" else 0
 
 
@@ -124,7 +126,7 @@ class _Report:
 
         self.options, self.model, self.rng = options, model, rng
         self.started = self.told = time.monotonic()
-        self.loss = math.nan
+        self.loss, self.unread = math.nan, False
         self.terminal = sys.stderr.isatty() and not options.quiet
         self.bar = tqdm(
             total=options.steps * options.batch * options.sequence, unit=" chars", unit_scale=True,
@@ -153,11 +155,16 @@ class _Report:
             )  # fmt: skip
         if progress.step == self.options.steps:
             self.bar.close()
-        if progress.step % self.options.sample_every == 0:
-            letters = "".join(self.model.sample("\ndef ", 200, 0.7, self.rng))
-            rule = "-" * 20
+        if progress.step % self.options.sample_every == 0 and not self.unread:
+            self._show_sample(progress.step, bits)
+
+    def _show_sample(self, step: int, bits: float) -> None:
+        letters = "".join(self.model.sample("\ndef ", 200, 0.7, self.rng))
+        rule = "-" * 20
+        try:
             self.bar.write(
-                f"{rule} step {progress.step}, {bits:.2f} bits/char {rule}\ndef {letters}",
-                file=sys.stdout,
+                f"{rule} step {step}, {bits:.2f} bits/char {rule}\ndef {letters}", file=sys.stdout
             )
             sys.stdout.flush()
+        except BrokenPipeError:  # whoever read the samples has gone; the training has not
+            self.unread = True

@@ -15,6 +15,37 @@ WEIGHTS, CONFIG, CURVE = "weights.safetensors", "config.json", "loss.png"
 _NEEDS_APP = "is needed for this; install it with: pip install -e '.[app]'"
 
 
+def new_folder(name: str | os.PathLike[str]) -> pathlib.Path:
+    """Make the folder of a new run, before there is anything to lose.
+
+    Raises:
+        RunError: if it cannot be made or written, or already holds a run.
+    """
+    home = pathlib.Path(name)
+    if not str(name) or (home / CONFIG).exists() or (home / WEIGHTS).exists():
+        problem = "already holds a run" if str(name) else "has no name"
+        raise RunError(f"run folder {str(name)!r}: {problem}; choose another --out.")
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+        _replace(home / CONFIG, b"{}")
+        (home / CONFIG).unlink()
+    except OSError as cause:
+        raise RunError(f"{cause.filename or home}: cannot be written: {cause.strerror}.") from cause
+    return home
+
+
+def newest_run(folder: str | os.PathLike[str] = "runs") -> pathlib.Path:
+    """The run below `folder` that was saved last.
+
+    Raises:
+        RunError: if there is none.
+    """
+    runs = sorted(pathlib.Path(folder).glob(f"*/{CONFIG}"), key=lambda path: path.stat().st_mtime)
+    if not runs:
+        raise RunError(f"{folder}/: holds no run; `minitorch-rnn train` makes one, or name yours.")
+    return runs[-1].parent
+
+
 def save_run(
     folder: str | os.PathLike[str],
     model: CharacterModel,

@@ -74,14 +74,14 @@ def test_no_command_is_wrong_usage():
     [
         (["fly"], "'fly'"),
         (["train", "--wings", "2"], "--wings 2"),
-        (["train", "--steps", "0"], "--steps: '0' is not a whole number of at least 1"),
+        (["train", "--steps", "0"], "--steps: '0' is not a whole number from 1 to"),
         (["train", "--hidden", "many"], "--hidden: 'many' is not a whole number"),
         (["train", "--lr", "nan"], "--lr: 'nan' is not a number above 0"),
         (["train", "--seconds", "-1"], "--seconds"),
         (["train", "--seed", "-1"], "--seed"),
         (["train", "--dtype", "int8"], "'int8'"),
         (["train", "--backend", "abacus"], "'abacus'"),
-        (["sample"], "RUN"),
+        (["sample", "--length", "0"], "--length: '0'"),
         (["sample", "run", "--temperature", "0"], "--temperature: '0' is not a number above 0"),
         (["check", "--seed", "1.5"], "--seed: '1.5' is not a whole number of at least 0"),
     ],
@@ -170,9 +170,46 @@ def test_a_real_process_fails_with_one_line_too(tmp_path):
 
 
 def test_a_file_in_the_way_of_the_run_is_found_before_the_training(book, capsys):
-    assert cli.main(["train", "--text", str(book), "--out", str(book)]) == 1
-    assert one_line(capsys.readouterr().err).startswith(f"{book}: is in the way")
+    assert cli.main(["train", "--text", str(book), "--out", str(book), *TINY]) == 1
+    told = one_line(capsys.readouterr().err)
+    assert f"{book}: cannot be written" in told and "step" not in told
     assert book.read_text() == TEXT
+
+
+def test_a_run_is_never_written_over_another(book, tmp_path, capsys):
+    arguments = ["train", "--text", str(book), "--out", str(tmp_path / "run"), *TINY, "--quiet"]
+    assert cli.main(arguments) == 0
+    before = (tmp_path / "run" / "weights.safetensors").read_bytes()
+    capsys.readouterr()
+    assert cli.main(arguments) == 1
+    assert "already holds a run" in one_line(capsys.readouterr().err)
+    assert (tmp_path / "run" / "weights.safetensors").read_bytes() == before
+
+
+def test_sample_takes_the_newest_run_unless_one_is_named(book, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(["sample"]) == 1
+    assert "holds no run" in one_line(capsys.readouterr().err)
+    assert cli.main(["train", "--text", str(book), *TINY, "--quiet"]) == 0
+    capsys.readouterr()
+    assert cli.main(["sample", "--prompt", "th", "--length", "5", "--seed", "1"]) == 0
+    assert capsys.readouterr().out.startswith("th")
+
+
+def test_an_early_stop_is_told(book, tmp_path, capsys):
+    arguments = ["train", "--text", str(book), "--out", str(tmp_path / "run"), *TINY, "--quiet"]
+    assert cli.main([*arguments, "--steps", "100000", "--seconds", "0.2"]) == 0
+    assert "stopped by --seconds 0.2 after" in capsys.readouterr().out
+
+
+def test_the_environment_chooses_the_backend_of_a_training(book, tmp_path):
+    environment = {**os.environ, "MINITORCH_RNN_BACKEND": "abacus"}
+    answer = subprocess.run(
+        [sys.executable, "-m", "minitorch_rnn", "train", "--text", str(book), *TINY],
+        cwd=tmp_path, env=environment, capture_output=True, text=True,
+    )  # fmt: skip
+    assert answer.returncode == 1
+    assert "'abacus'" in one_line(answer.stderr)
 
 
 def test_a_missing_package_is_found_before_the_training(book, monkeypatch, capsys):
@@ -187,7 +224,7 @@ def test_a_training_that_diverges_saves_nothing(book, tmp_path, capsys):
     arguments = ["train", "--text", str(book), "--out", str(tmp_path / "run"), *TINY, *wild]
     assert cli.main(arguments) == 1
     assert re.search("loss of step 2 is (nan|inf)", one_line(capsys.readouterr().err))
-    assert not (tmp_path / "run").exists()
+    assert list((tmp_path / "run").iterdir()) == []
 
 
 def obey_ctrl_c():
