@@ -206,25 +206,25 @@ class Tensor(Operators):
         The hook may return another gradient of the same shape, which then takes its place.
         Returns a handle whose `remove()` undoes the registration.
         """
+        return Handle(self._own_hooks(), hook)
+
+    def _own_hooks(self) -> dict[float, Any]:
         if not self._tracked:
             raise GraphError("register_hook: this tensor does not require a gradient, none comes.")
         if self._hooks is NO_HOOKS:
             self._hooks = {}
-        return Handle(self._hooks, hook)
+        return self._hooks  # type: ignore[no-any-return]
 
     def retain_grad(self) -> None:
         """Give this computed tensor a `.grad`, as leaves have one."""
-        if self._op is None:
-            return
         me = weakref.ref(self)  # the tensor holds the hook, so the hook must not hold it
-        self.grad = None
 
         def keep(gradient: Tensor) -> None:
             if (tensor := me()) is not None:
                 tensor._accumulate(gradient)
 
-        self.register_hook(lambda gradient: None).remove()
-        self._hooks[RETAIN] = keep
+        if self._op is not None:
+            self._own_hooks()[RETAIN] = keep
 
     def _accumulate(self, gradient: Tensor) -> None:
         with _adding:  # walks of several threads may end in one leaf
