@@ -178,6 +178,20 @@ def test_a_divergence_that_knows_tensors_only_is_told_the_remedy(rng):
         verify(*case(rng, 2, 1, 2, 3, 2, 1, "softmax")[:3], lambda Y, D: -(D * Y.log()).sum())
 
 
+@pytest.mark.parametrize("O", [3, 8, 20])
+def test_a_divergence_of_ones_own_is_judged_at_the_outputs_of_the_network(rng, O):
+    network, x, D, h_0 = case(rng, 4, 2, 2, 3, O, 1, "softmax")
+    agreement = verify(network, x, D, lambda Y, D: -(D * mt.log(Y)).sum(), h_0)
+    assert agreement and "complex step" not in agreement.skipped, str(agreement)
+
+
+def test_a_frozen_parameter_is_verified_too(rng):
+    network, x, D, h_0 = case(rng, 3, 2, 2, 3, 2, 1, "softmax")
+    network.output.weight.requires_grad = False
+    assert "output.weight" in verify(network, x, D, "cross-entropy", h_0).digits
+    assert not network.output.weight.requires_grad
+
+
 @pytest.mark.filterwarnings("ignore:invalid value")
 def test_a_divergence_without_a_value_is_no_disagreement(rng):
     with pytest.raises(ValueError, match="cross-entropy of these outputs is nan"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import datetime
 import importlib
 import math
@@ -51,17 +52,34 @@ def add_to(commands: Commands) -> None:
 def run(options: argparse.Namespace) -> int:
     """Train, report, save."""
     _require("tqdm", "matplotlib", "safetensors", "threadpoolctl")
-    from threadpoolctl import threadpool_limits
-
-    given = options.text is not None
-    source = options.text if given else "the standard library"
-    text = data.read_text(options.text) if given else data.standard_library_text()
+    if options.text is None:
+        source, text = "the standard library", data.standard_library_text()
+    else:
+        source, text = options.text, data.read_text(options.text)
     vocabulary = data.Vocabulary.of(text)
     train, held_out = data.Streams.with_held_out(
         vocabulary.encode(text), options.batch, options.sequence, source
     )
-    name = f"runs/{datetime.datetime.now():%Y%m%d-%H%M%S}" if options.out is None else options.out
-    folder = training.new_folder(name)
+    now = f"{datetime.datetime.now():%Y%m%d-%H%M%S-%f}"[:-4]
+    folder = training.new_folder(f"runs/{now}" if options.out is None else options.out)
+    try:
+        return _train(options, folder, source, vocabulary, train, held_out)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            folder.rmdir()  # if nothing was saved
+        raise
+
+
+def _train(
+    options: argparse.Namespace,
+    folder: Any,
+    source: str,
+    vocabulary: Any,
+    train: Any,
+    held_out: Any,
+) -> int:
+    from threadpoolctl import threadpool_limits
+
     rng = np.random.default_rng(options.seed)
     options.backend = options.backend or backend.current_backend().name
     with backend.use(options.backend), threadpool_limits(limits=options.threads, user_api="blas"):
@@ -93,7 +111,10 @@ def run(options: argparse.Namespace) -> int:
         + (f"{entropy - bits:.2f} bits fewer." if bits < entropy else "the model is no better yet.")
     )
     print(f"wrote {folder}: {training.run.WEIGHTS}, {training.run.CONFIG}, {training.run.CURVE}")
-    print(f"next: minitorch-rnn sample {folder}" + ("" if given else " --prompt 'def '"))
+    print(
+        f"next: minitorch-rnn sample {folder}"
+        + (" --prompt 'def '" if options.text is None else "")
+    )
     return 130 if result.ended == "interrupt" else 0
 
 

@@ -133,18 +133,20 @@ def apply(op: Op, args: tuple[Any, ...]) -> Any:
     inputs = args[: op.arity]
     attrs = args[op.arity :]
     values = []
-    any_tensor = tracked = mutable = False
+    any_tensor = tracked = constants = False
     for x in inputs:
         if isinstance(x, Tensor):
             values.append(x._data)
             any_tensor = True
             if x._tracked:
                 tracked = True
+            else:
+                constants = True
         else:
             if x.__class__ not in _NUMBERS:
-                mutable = True
+                constants = True
                 if isinstance(x, list | tuple):
-                    x = Tensor(x)._data
+                    x = _beside(x, inputs)
             values.append(x)
     try:
         y = op.forward(*values, *attrs)
@@ -153,9 +155,8 @@ def apply(op: Op, args: tuple[Any, ...]) -> Any:
     if not any_tensor:
         return y
     if tracked and op.recorded and is_grad_enabled():
-        if mutable:
-            pairs = zip(inputs, values, strict=True)
-            inputs = tuple([x if isinstance(x, Tensor) else _kept(value) for x, value in pairs])
+        if constants:
+            inputs = tuple([_kept(x, v) for x, v in zip(inputs, values, strict=True)])
         if attrs:
             attrs = tuple([deepcopy(a) if a.__class__ in _CHANGEABLE else a for a in attrs])
         if y.dtype.kind != "f":
@@ -167,9 +168,17 @@ def apply(op: Op, args: tuple[Any, ...]) -> Any:
     return node(y, None, (), ())
 
 
-def _kept(x: Any) -> Any:
-    """An operand as the graph keeps it: the caller may change his array afterwards."""
-    return x.copy() if backend.backend_of(x) is not None else x
+def _kept(x: Any, value: Any) -> Any:
+    """An operand as the graph keeps it: of a constant its value, of a caller's array a copy."""
+    if isinstance(x, Tensor):
+        return x if x._tracked else value
+    return value.copy() if backend.backend_of(value) is not None else value
+
+
+def _beside(values: Any, others: Sequence[Any]) -> Any:
+    """A list of numbers as an array on the backend of the operands it meets."""
+    owners = [owner.name for x in others if (owner := backend.backend_of(raw(x)))]
+    return Tensor(values, backend=owners[0] if owners else None)._data
 
 
 def _bind(

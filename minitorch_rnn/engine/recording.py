@@ -88,16 +88,18 @@ class set_grad_enabled(_Recording):
 
     def __init__(self, enabled: bool) -> None:
         super().__init__(enabled)
-        self._found = _grad_enabled.get()
+        self._found: bool | None = _grad_enabled.get()
         _grad_enabled.set(self._enabled)
 
     def __enter__(self) -> None:
-        self._before.append(self._found)
+        self._before.append(_grad_enabled.get() if self._found is None else self._found)
+        self._found = None  # what was found when it was made is to be restored once
         _grad_enabled.set(self._enabled)
 
     def __call__(self, function: Callable[..., Any]) -> Callable[..., Any]:
         """`function`, with the setting while it runs and no longer from here on."""
-        _grad_enabled.set(self._found)
+        if self._found is not None:
+            _grad_enabled.set(self._found)
         return super().__call__(function)
 
 

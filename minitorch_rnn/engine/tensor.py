@@ -120,8 +120,6 @@ class Tensor(Operators):
                 f"requires_grad: this tensor was computed by {self._op.name!r}, and only a leaf "
                 "can stop requiring a gradient. Use y.detach() for a copy without history."
             )
-        if required and not self._tracked:
-            self._index = _tick()  # whoever used it before did not record it
         self._tracked = bool(required)
 
     def requires_grad_(self, required: bool = True) -> Tensor:
@@ -268,8 +266,8 @@ class Tensor(Operators):
         if mine and method == "__call__" and not options and inputs[1] is self:
             return getattr(self, mine)(inputs[0])
         raise DTypeError(
-            f"np.{ufunc.__name__}: NumPy would lose the graph. Use mt.{ufunc.__name__}, "
-            "or y.detach().numpy()."
+            f"np.{ufunc.__name__}: NumPy would lose the graph. Use mt.{ufunc.__name__} where there "
+            f"is one, or np.{ufunc.__name__}(y.detach().numpy())."
         )
 
     def __dlpack__(self, **options: Any) -> Any:

@@ -195,8 +195,7 @@ def _contributions(
             if x._index > i:
                 raise GraphError(
                     f"backward: input {k} of {op.name!r} (shape {x.shape}) was changed in place "
-                    f"(or began to require a gradient) after {op.name!r} used it. "
-                    "Call backward() before the optimizer step."
+                    f"after {op.name!r} used it. Call backward() before the optimizer step."
                 )
             args.append(x if create_graph else x._data)
         else:

@@ -3,7 +3,7 @@
 from typing import Any
 
 from minitorch_rnn import backend
-from minitorch_rnn.engine import Tensor, clone
+from minitorch_rnn.engine import Parameter, Tensor, clone
 from minitorch_rnn.errors import BackendError, GraphError
 from minitorch_rnn.ops.arithmetic import (
     add,
@@ -139,7 +139,7 @@ def _in_place(operation: Any) -> Any:
     """`y += x` makes a new y; of a leaf that is trained, nothing would be trained."""
 
     def assign(self: Tensor, other: Any) -> Any:
-        if self.is_leaf and self.requires_grad:
+        if isinstance(self, Parameter) or (self.is_leaf and self.requires_grad):
             raise GraphError(
                 f"{operation.__name__} in place: this leaf requires a gradient and would not "
                 "change. Use p.update_(p - lr * p.grad)."
@@ -154,8 +154,10 @@ def _of_sizes(operation: Any) -> Any:
 
 
 METHODS: dict[str, Any] = {
-    "__iadd__": _in_place(add), "__imul__": _in_place(multiply), "__isub__": _in_place(subtract),
-    "__itruediv__": _in_place(divide),
+    "__iadd__": _in_place(add), "__ifloordiv__": _in_place(floor_divide),
+    "__imatmul__": _in_place(matmul), "__imod__": _in_place(remainder),
+    "__imul__": _in_place(multiply), "__ipow__": _in_place(power),
+    "__isub__": _in_place(subtract), "__itruediv__": _in_place(divide),
     "__abs__": absolute, "__add__": add, "__and__": bitwise_and, "__eq__": equal,
     "__floordiv__": floor_divide, "__ge__": greater_equal, "__getitem__": getitem,
     "__gt__": greater, "__invert__": invert, "__le__": less_equal, "__lt__": less,

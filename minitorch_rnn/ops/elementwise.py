@@ -13,6 +13,7 @@ from minitorch_rnn.ops.selection import where
 
 def floating(x):
     """x itself if its elements are floating-point, else x in the default dtype."""
+    x = x if hasattr(x, "dtype") else np.asarray(x)
     return x if x.dtype.kind in "fc" else x.astype(backend.get_default_dtype())
 
 

@@ -190,7 +190,7 @@ def cumsum(x, axis=None):
     return x.cumsum(axis=axis)
 
 
-def _norm_vjp(g, y, x, ord, axis, keepdims):
+def _norm_vjp(g, y, x, axis, keepdims):
     still = y == 0  # at x = 0 the slope is taken as 0
     g = where(still, 0.0, g / where(still, 1.0, y))
     return _kept(g, x, axis, keepdims) * x
@@ -198,6 +198,12 @@ def _norm_vjp(g, y, x, ord, axis, keepdims):
 
 @primitive(_norm_vjp)
 @widened
+def _norm(x, axis, keepdims):
+    x = floating(x)
+    return namespace(x).sqrt((x * x).sum(axis=axis, keepdims=keepdims))
+
+
+@composite
 def norm(x, ord=2, axis=None, keepdims=False):
     """The Euclidean norm along `axis`: sqrt(sum(x^2)); the slope at 0 is 0.
 
@@ -205,9 +211,10 @@ def norm(x, ord=2, axis=None, keepdims=False):
         ValueError: if `ord` is another than 2; write x.abs().sum() or x.abs().max() for those.
     """
     if ord not in (2, None):
-        raise ValueError(f"ord is {ord!r}; only 2 is known. Write x.abs().sum() or x.abs().max().")
-    x = floating(x)
-    return namespace(x).sqrt((x * x).sum(axis=axis, keepdims=keepdims))
+        raise ValueError(
+            f"norm: ord is {ord!r}; only 2 is known. Write x.abs().sum() or x.abs().max()."
+        )
+    return _norm(x, axis, keepdims)
 
 
 @primitive(None)

@@ -10,7 +10,7 @@ from minitorch_rnn.errors import ShapeError
 class Optimizer:
     """Base of the optimisers: define `_new_value(i, p, g)`, on plain arrays.
 
-    Parameters that require no gradient are left out.
+    Parameters are passed over while they require no gradient.
     """
 
     def __init__(self, params: Iterable[Tensor], lr: float) -> None:
@@ -21,9 +21,9 @@ class Optimizer:
                 raise TypeError(f"{name}: entry {i} is a {type(p).__name__}; tensors are needed.")
             if not p.is_leaf:
                 raise ValueError(f"{name}: parameter {i} is not a leaf; it was computed.")
-            if p.requires_grad and not any(p is q for q in self.params):
+            if not any(p is q for q in self.params):
                 self.params.append(p)
-        if not self.params:
+        if not any(p.requires_grad for p in self.params):
             raise ValueError(f"{name}: got 0 parameters to train; pass module.parameters().")
         if not lr >= 0:
             raise ValueError(f"{name}: lr is {lr}; a rate of at least 0 is needed.")
@@ -37,7 +37,7 @@ class Optimizer:
     def step(self) -> None:
         """Update every parameter that has a gradient."""
         for i, p in enumerate(self.params):
-            if p.grad is not None:
+            if p.requires_grad and p.grad is not None:
                 if not isinstance(p.grad, Tensor) or p.grad.shape != p.shape:
                     raise ShapeError(
                         f"{type(self).__name__}: parameter {i} has shape {p.shape}, its grad is a "

@@ -16,21 +16,19 @@ _NEEDS_APP = "is needed for this; install it with: pip install -e '.[app]'"
 
 
 def new_folder(name: str | os.PathLike[str]) -> pathlib.Path:
-    """Make the folder of a new run, before there is anything to lose.
+    """Make the folder of a new run, or take an empty one, before there is anything to lose.
 
     Raises:
-        RunError: if it cannot be made or written, or already holds a run.
+        RunError: if it holds anything, or cannot be made.
     """
     home = pathlib.Path(name)
-    if not str(name) or (home / CONFIG).exists() or (home / WEIGHTS).exists():
-        problem = "already holds a run" if str(name) else "has no name"
-        raise RunError(f"run folder {str(name)!r}: {problem}; choose another --out.")
     try:
-        home.mkdir(parents=True, exist_ok=True)
-        _replace(home / CONFIG, b"{}")
-        (home / CONFIG).unlink()
+        home.parent.mkdir(parents=True, exist_ok=True)
+        home.mkdir(exist_ok=home.is_dir() and not any(home.iterdir()))
+    except FileExistsError as cause:
+        raise RunError(f"{home}: exists already; choose another --out.") from cause
     except OSError as cause:
-        raise RunError(f"{cause.filename or home}: cannot be written: {cause.strerror}.") from cause
+        raise RunError(f"{cause.filename or home}: cannot be made: {cause.strerror}.") from cause
     return home
 
 

@@ -172,7 +172,7 @@ def test_a_real_process_fails_with_one_line_too(tmp_path):
 def test_a_file_in_the_way_of_the_run_is_found_before_the_training(book, capsys):
     assert cli.main(["train", "--text", str(book), "--out", str(book), *TINY]) == 1
     told = one_line(capsys.readouterr().err)
-    assert f"{book}: cannot be written" in told and "step" not in told
+    assert f"{book}: exists already" in told and "step" not in told
     assert book.read_text() == TEXT
 
 
@@ -182,7 +182,7 @@ def test_a_run_is_never_written_over_another(book, tmp_path, capsys):
     before = (tmp_path / "run" / "weights.safetensors").read_bytes()
     capsys.readouterr()
     assert cli.main(arguments) == 1
-    assert "already holds a run" in one_line(capsys.readouterr().err)
+    assert "exists already" in one_line(capsys.readouterr().err)
     assert (tmp_path / "run" / "weights.safetensors").read_bytes() == before
 
 
@@ -224,7 +224,7 @@ def test_a_training_that_diverges_saves_nothing(book, tmp_path, capsys):
     arguments = ["train", "--text", str(book), "--out", str(tmp_path / "run"), *TINY, *wild]
     assert cli.main(arguments) == 1
     assert re.search("loss of step 2 is (nan|inf)", one_line(capsys.readouterr().err))
-    assert list((tmp_path / "run").iterdir()) == []
+    assert not (tmp_path / "run").exists()
 
 
 def obey_ctrl_c():

@@ -190,10 +190,15 @@ def test_what_is_no_tensor_is_named():
         Adam(nn.Linear(2, 2).named_parameters())
 
 
-def test_frozen_parameters_are_left_out():
-    layer = nn.Linear(2, 2)
-    layer.bias.requires_grad = False
-    assert Adam(layer.parameters()).params == [layer.weight]
+def test_frozen_parameters_are_passed_over_until_they_are_thawed():
+    p, frozen = nn.Parameter([1.0]), nn.Parameter([1.0], requires_grad=False)
+    optimizer = SGD([p, frozen], lr=0.5)
+    p.grad = frozen.grad = mt.tensor([1.0])
+    optimizer.step()
+    assert (p.item(), frozen.item()) == (0.5, 1.0)
+    frozen.requires_grad = True
+    optimizer.step()
+    assert frozen.item() == 0.5
 
 
 def test_the_base_class_leaves_the_rule_to_others():
