@@ -125,6 +125,10 @@ def verify(
 
     Raises:
         ShapeError: if targets and outputs differ in shape.
+        TypeError: if the network is of another kind, or the divergence does not run on arrays.
+        ValueError: if the divergence has an unknown name, or no finite value here.
+
+    The network itself, its gradients and what is frozen in it are left as they are.
 
     >>> import numpy as np
     >>> import minitorch_rnn as mt
