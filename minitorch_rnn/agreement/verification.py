@@ -10,6 +10,8 @@ The witnesses share no code with the graph but the line that states the divergen
 given in decimal digits for every parameter, dDIV/dx, dDIV/dh(-1) and the outputs themselves.
 """
 
+from __future__ import annotations
+
 import copy
 import functools
 from collections.abc import Callable
@@ -164,32 +166,17 @@ def verify(
     divergence, skipped = _divergence(divergence, Y, D)
     witness.divergence = divergence
     graph = _graph(network, x, D, divergence, None if shared else h)
-    roads: dict[str, Arrays] = {"slides": witness.gradients(arrays)}
-    if "complex step" not in skipped:
-        roads["complex step"] = numeric.complex_step(witness.value, arrays)
-    for road, run in {"differences": witness.differences, "torch": witness.torch}.items():
-        try:
-            roads[road] = run(arrays)
-        except _Skip as skip:
-            skipped[road] = str(skip)
+    roads = _run(witness, arrays, skipped)
     if shared:
         for found in roads.values():
             found[shared] = found.pop("h_0").sum(axis=1)
     # Where dDIV/dY itself comes from differences, no road can agree better than they do.
     most = REQUIRED["differences"] if "complex step" in skipped else max(REQUIRED.values())
     float64 = graph["Y"].dtype == np.float64
-    largest = max(np.abs(g).max(initial=0.0) for name, g in roads["slides"].items() if name != "Y")
     return Agreement(
         _name(network),
         divergence.name,
-        {
-            quantity: {
-                road: numeric.digits(found, roads[road][quantity], _FLOOR * largest)
-                for road in REQUIRED
-                if road in roads and quantity in roads[road]
-            }
-            for quantity, found in graph.items()
-        },
+        _digits(graph, roads),
         skipped,
         {road: min(n, most) if float64 else REQUIRED_FLOAT32 for road, n in REQUIRED.items()},
     )
@@ -197,6 +184,32 @@ def verify(
 
 class _Skip(Exception):
     """A road that does not apply, with the reason."""
+
+
+def _run(witness: _Slides, arrays: Arrays, skipped: dict[str, str]) -> dict[str, Arrays]:
+    """Every witness' gradients, by road; a road that does not apply goes into `skipped`."""
+    roads = {"slides": witness.gradients(arrays)}
+    if "complex step" not in skipped:
+        roads["complex step"] = numeric.complex_step(witness.value, arrays)
+    for road, run in {"differences": witness.differences, "torch": witness.torch}.items():
+        try:
+            roads[road] = run(arrays)
+        except _Skip as skip:
+            skipped[road] = str(skip)
+    return roads
+
+
+def _digits(graph: Arrays, roads: dict[str, Arrays]) -> dict[str, dict[str, float]]:
+    """Digits in which the graph agrees, by quantity and road."""
+    largest = max(np.abs(g).max(initial=0.0) for name, g in roads["slides"].items() if name != "Y")
+    return {
+        quantity: {
+            road: numeric.digits(found, roads[road][quantity], _FLOOR * largest)
+            for road in REQUIRED
+            if road in roads and quantity in roads[road]
+        }
+        for quantity, found in graph.items()
+    }
 
 
 def _divergence(
