@@ -135,7 +135,7 @@ from minitorch_rnn.ops import (
 )
 
 if TYPE_CHECKING:
-    from minitorch_rnn import autograd, bptt, data, nn, numeric, optim, training
+    from minitorch_rnn import autograd, bptt, column, data, nn, numeric, optim, training
     from minitorch_rnn.agreement import Agreement, verify
 
 __version__ = "0.1.0"
@@ -143,7 +143,8 @@ __version__ = "0.1.0"
 __all__ = [
     "Agreement", "Parameter", "Tensor", "__version__", "abs", "absolute", "add", "all", "any",
     "arange", "arctan", "argmax", "argmin", "astype", "autograd", "bitwise_and", "bitwise_or",
-    "bptt", "broadcast_to", "clip", "clone", "concatenate", "cos", "cumsum", "data", "divide",
+    "bptt", "broadcast_to", "clip", "clone", "column", "concatenate", "cos", "cumsum", "data",
+    "divide",
     "einsum", "enable_grad", "equal", "erf", "errors", "exp", "expm1", "eye", "flatten", "flip",
     "floor_divide", "full",
     "get_default_dtype", "getitem", "greater", "greater_equal", "index_add", "index_update",
@@ -159,7 +160,7 @@ __all__ = [
 ]  # fmt: skip
 
 # Rooms that are loaded at their first use: importing this package costs little more than NumPy.
-_ROOMS = {"autograd", "bptt", "data", "nn", "numeric", "optim", "training"}
+_ROOMS = {"autograd", "bptt", "column", "data", "nn", "numeric", "optim", "training"}
 _FROM_AGREEMENT = {"Agreement", "verify"}
 
 

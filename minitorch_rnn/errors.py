@@ -26,6 +26,10 @@ class DataError(ValueError):
     """A data set is unreadable, empty or too short; the message names the file and the reason."""
 
 
+class ColumnError(ValueError):
+    """A column is no network that can be run; the message names the node or the edge."""
+
+
 class StateError(RuntimeError):
     """A state_dict does not fit the module; the message lists every difference at once."""
 

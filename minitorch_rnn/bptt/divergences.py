@@ -1,52 +1,209 @@
 """Divergences: scalar functions of the whole series of outputs Y(t) and targets D(t).
 
-Each is given twice, on plain arrays: its value, and dDIV/dY(t) for all t, derived by hand. The last
-two do not separate into a sum over time (slides 75–77); BPTT needs no more than dDIV/dY(t).
+Each is given twice, on plain arrays: its value, and dDIV/dY(t) for all t, derived by hand. Some are
+sums over time of local divergences (slide 78), the others do not separate (slides 75–77); BPTT
+needs no more than dDIV/dY(t). Divergences that first align the two series live in `alignment`.
 """
 
-from collections.abc import Callable
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from minitorch_rnn.bptt import alignment
+from minitorch_rnn.errors import ShapeError
+
 
 class Divergence(NamedTuple):
-    """A divergence of Y and D, both (T, B, O), and its gradient with respect to Y.
+    """A divergence of the series Y and D, and its gradient with respect to Y.
 
-    `value` uses operators and the namespace it is handed (NumPy, or this package for the graph), so
-    the same line runs on arrays, on complex arrays and on Tensors.
+    Attributes:
+        name: what tables call it.
+        values: ``values(xp, Y, D)``, one number for each sequence of the batch, (B,). It uses
+            operators and the namespace it is handed (NumPy, or this package for the graph), so that
+            the same line runs on arrays, on complex arrays and on Tensors.
+        gradient: ``gradient(Y, D)``, dDIV/dY(t) for all t, (T, B, O), on arrays.
+        takes: what D is: "series" (T, B, O), "distributions" (T, B, O), which need outputs that are
+            distributions too, or "labels" (U, B), integers from 1, which need them as well.
+        aligned: whether D(t) belongs to Y(t), so that D has as many columns as Y.
     """
 
     name: str
-    value: Callable[[Any, Any, Any], Any]  # of (namespace, Y, D)
-    gradient: Callable[[Any, Any], Any]  # of (Y, D)
+    values: Callable[[Any, Any, Any], Any]
+    gradient: Callable[[Any, Any], Any]
+    takes: str = "series"
+    aligned: bool = True
+
+    def value(self, xp: Any, Y: Any, D: Any) -> Any:
+        """DIV of the whole batch: the sum over its sequences.
+
+        >>> float(SQUARED.value(np, np.ones((3, 2, 1)), np.zeros((3, 2, 1))))
+        3.0
+        """
+        return self.values(xp, Y, D).sum()
+
+
+def summed(
+    name: str,
+    local: Callable[[Any, Any, Any], Any],
+    slope: Callable[[Any, Any], Any],
+    weights: Sequence[float] | Callable[[int], float] | None = None,
+    takes: str = "series",
+) -> Divergence:
+    """DIV = sum_t w_t Div(t), the special case of slide 78.
+
+    Args:
+        name: of the divergence.
+        local: ``local(xp, Y, D)`` gives Div(t), (T, B).
+        slope: ``slope(Y, D)`` gives dDiv(t)/dY(t), (T, B, O).
+        weights: w_t for every t, as a sequence or a function of t; None is 1.
+        takes: as in `Divergence`.
+
+    Raises:
+        ShapeError: when it is used, if there are not as many weights as columns.
+
+    >>> last = summed("last", lambda xp, Y, D: ((Y - D) ** 2).sum(axis=-1),
+    ...               lambda Y, D: 2 * (Y - D), weights=[0, 0, 1])
+    >>> float(last.value(np, np.ones((3, 1, 2)), np.zeros((3, 1, 2))))
+    2.0
+    """
+
+    def weigh(T: int) -> np.ndarray | None:
+        if weights is None:
+            return None
+        w = [weights(t) for t in range(T)] if callable(weights) else list(weights)
+        if len(w) != T:
+            raise ShapeError(f"{name}: there are {len(w)} weights w_t, the outputs have T = {T}.")
+        return np.array(w, float)[:, None]
+
+    def values(xp: Any, Y: Any, D: Any) -> Any:
+        w, steps = weigh(len(Y)), local(xp, Y, D)
+        if w is not None:
+            steps = steps * (w if xp is np else xp.tensor(w, steps.dtype, backend=steps.backend))
+        return steps.sum(axis=0)
+
+    def gradient(Y: Any, D: Any) -> Any:
+        w = weigh(len(Y))
+        return slope(Y, D) if w is None else w[:, :, None] * slope(Y, D)
+
+    return Divergence(name, values, gradient, takes)
+
+
+def masked(divergence: Divergence, steps: Sequence[bool]) -> Divergence:
+    """`divergence` of the columns where `steps` is True; the others contribute exactly 0.
+
+    They are left out, not multiplied by 0: even nan in them changes neither value nor gradient.
+
+    Raises:
+        ShapeError: if no step is left, or, when it is used, if the steps are not as many as Y's.
+
+    >>> div = masked(SQUARED, [False, True])
+    >>> Y = np.array([[[np.nan]], [[3.0]]])
+    >>> float(div.value(np, Y, np.ones((2, 1, 1)))), div.gradient(Y, np.ones((2, 1, 1))).ravel()
+    (2.0, array([0., 2.]))
+    """
+    kept = [t for t, step in enumerate(steps) if step]
+    if not kept:
+        raise ShapeError(f"masked: no step of {len(steps)} is left to compute {divergence.name}.")
+
+    def check(Y: Any) -> None:
+        if len(Y) != len(steps):
+            raise ShapeError(f"masked: {len(steps)} steps are masked, the outputs have {len(Y)}.")
+
+    def targets(D: Any) -> Any:
+        return D[kept] if divergence.aligned else D
+
+    def values(xp: Any, Y: Any, D: Any) -> Any:
+        check(Y)
+        return divergence.values(xp, Y[kept], targets(D))
+
+    def gradient(Y: Any, D: Any) -> Any:
+        check(Y)
+        dY = np.zeros_like(Y)
+        dY[kept] = divergence.gradient(Y[kept], targets(D))
+        return dY
+
+    return divergence._replace(values=values, gradient=gradient)
+
+
+def _squares(xp: Any, Y: Any, D: Any) -> Any:
+    return ((Y - D) ** 2).sum(axis=-1)
+
+
+def _softest_gradient(Y: Any, D: Any) -> Any:
+    steps = _squares(np, Y, D)
+    weights = np.exp(steps - steps.max(axis=0))
+    return (weights / weights.sum(axis=0))[..., None] * 2 * (Y - D)
+
+
+def _last_gradient(Y: Any, D: Any) -> Any:
+    dY = np.zeros_like(Y)
+    dY[-1] = Y[-1] - D[-1]
+    return dY
 
 
 def _worst_gradient(Y: Any, D: Any) -> Any:
-    steps = ((Y - D) ** 2).sum(axis=(1, 2))
-    weights = np.exp(steps - steps.max())
-    return (weights / weights.sum())[:, None, None] * 2 * (Y - D)
+    steps = _squares(np, Y, D)
+    worst = steps == steps.max(axis=0)
+    return (worst / worst.sum(axis=0))[..., None] * 2 * (Y - D)  # ties share it evenly
 
 
-SQUARED = Divergence(
+def _variance(xp: Any, Y: Any, D: Any) -> Any:
+    E = Y - D
+    return ((E - E.mean(axis=0, keepdims=True)) ** 2).mean(axis=0).sum(axis=-1)
+
+
+SQUARED = summed(
     "squared error",
-    lambda xp, Y, D: 0.5 * ((Y - D) ** 2).sum(),
+    lambda xp, Y, D: 0.5 * _squares(xp, Y, D),
     lambda Y, D: Y - D,
 )
-CROSS_ENTROPY = Divergence(
+CROSS_ENTROPY = summed(
     "cross-entropy",
-    lambda xp, Y, D: -(D * xp.log(Y)).sum(),
+    lambda xp, Y, D: -(D * xp.log(Y)).sum(axis=-1),
     lambda Y, D: -D / Y,
+    takes="distributions",
+)
+DISCOUNTED = summed(
+    "discounted squared error",  # sum_t w_t Div(t) with w_t = 0.8^t: early errors weigh most
+    lambda xp, Y, D: 0.5 * _squares(xp, Y, D),
+    lambda Y, D: Y - D,
+    weights=lambda t: 0.8**t,
+)
+LAST = Divergence(
+    "last output",  # 1/2 ||Y(T-1) - D(T-1)||^2
+    lambda xp, Y, D: 0.5 * _squares(xp, Y[-1], D[-1]),
+    _last_gradient,
+)
+WORST_STEP = Divergence(
+    "worst step",  # max_t ||Y(t) - D(t)||^2
+    lambda xp, Y, D: xp.max(_squares(xp, Y, D), axis=0),
+    _worst_gradient,
 )
 SOFT_WORST_STEP = Divergence(
     "soft worst step",  # ln sum_t exp ||Y(t) - D(t)||^2: nearly the largest error of any step
-    lambda xp, Y, D: xp.log(xp.exp(((Y - D) ** 2).sum(axis=(1, 2))).sum()),
-    _worst_gradient,
+    lambda xp, Y, D: xp.log(xp.exp(_squares(xp, Y, D)).sum(axis=0)),
+    _softest_gradient,
 )
 SQUARED_TOTAL = Divergence(
     "squared total",  # 1/2 ||sum_t (Y(t) - D(t))||^2: early errors may be made good later
-    lambda xp, Y, D: 0.5 * ((Y - D).sum(axis=0) ** 2).sum(),
+    lambda xp, Y, D: 0.5 * ((Y - D).sum(axis=0) ** 2).sum(axis=-1),
     lambda Y, D: np.broadcast_to((Y - D).sum(axis=0), Y.shape),
 )
+VARIANCE = Divergence(
+    "variance over time",  # of the error, around its own mean: a constant error costs nothing
+    _variance,
+    lambda Y, D: 2 / len(Y) * ((Y - D) - (Y - D).mean(axis=0)),
+)
+SOFT_DTW = Divergence("soft-DTW", alignment.soft_dtw, alignment.soft_dtw_gradient, aligned=False)
+CTC = Divergence("CTC", alignment.ctc, alignment.ctc_gradient, takes="labels", aligned=False)
 
-DIVERGENCES = {d.name: d for d in (SQUARED, CROSS_ENTROPY, SOFT_WORST_STEP, SQUARED_TOTAL)}
+DIVERGENCES = {
+    d.name: d
+    for d in (
+        SQUARED, CROSS_ENTROPY, DISCOUNTED, LAST, WORST_STEP, SOFT_WORST_STEP, SQUARED_TOTAL,
+        VARIANCE, SOFT_DTW, CTC,
+    )
+}  # fmt: skip

@@ -7,8 +7,9 @@ from minitorch_rnn.nn.losses import CrossEntropyLoss, MSELoss, cross_entropy, ms
 from minitorch_rnn.nn.module import Module
 from minitorch_rnn.nn.network import RecurrentNetwork
 from minitorch_rnn.nn.rnn import RNN
+from minitorch_rnn.nn.unroll import ColumnNetwork
 
 __all__ = [
-    "CrossEntropyLoss", "Linear", "MSELoss", "Module", "Parameter", "RNN", "RecurrentNetwork",
-    "cross_entropy", "init", "mse_loss", "utils",
+    "ColumnNetwork", "CrossEntropyLoss", "Linear", "MSELoss", "Module", "Parameter", "RNN",
+    "RecurrentNetwork", "cross_entropy", "init", "mse_loss", "utils",
 ]  # fmt: skip

@@ -1,0 +1,90 @@
+"""A column as JSON, for files that people write and keep."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from minitorch_rnn.column.spec import Column, Edge, Input, Layer, Product
+from minitorch_rnn.errors import ColumnError
+
+_KINDS: dict[str, Any] = {kind.kind: kind for kind in (Input, Layer, Product)}
+
+
+def write(column: Column) -> str:
+    """What `Column.to_json` returns: fields that have their default are left out."""
+    for node in column.nodes:
+        if not isinstance(node.activation, str):
+            raise ColumnError(
+                f"{column.name}: node {node.name!r} has the activation "
+                f"{node.activation.name!r}, a Python function, which JSON cannot hold."
+            )
+
+    def told(part: Any) -> dict[str, Any]:
+        fields = dataclasses.fields(part)
+        held = {field.name: (getattr(part, field.name), field.default) for field in fields}
+        return {name: value for name, (value, default) in held.items() if value != default}
+
+    nodes = [{"kind": node.kind} | told(node) for node in column.nodes]
+    whole = {"name": column.name, "nodes": nodes, "edges": [told(e) for e in column.edges]}
+    return json.dumps(whole | {"output": column.output}, indent=2)
+
+
+def read(text: str) -> Column:
+    """What `Column.from_json` returns."""
+    try:
+        whole = json.loads(text)
+    except (ValueError, RecursionError) as cause:
+        raise ColumnError(f"from_json: this is not JSON: {cause}") from None
+    whole = _fields("the column", whole, ("name", "nodes", "edges", "output"))
+    nodes = []
+    for i, entry in enumerate(_listed(whole, "nodes")):
+        entry = dict(_mapping(f"nodes[{i}]", entry))
+        kind = entry.pop("kind", "layer")
+        if not isinstance(kind, str) or kind not in _KINDS:
+            raise ColumnError(
+                f"from_json: nodes[{i}] is of kind {kind!r}; known are {', '.join(_KINDS)}."
+            )
+        nodes.append(_made(f"nodes[{i}]", _KINDS[kind], entry))
+    edges = [
+        _made(f"edges[{i}]", Edge, _mapping(f"edges[{i}]", entry))
+        for i, entry in enumerate(_listed(whole, "edges"))
+    ]
+    return Column(whole["name"], tuple(nodes), tuple(edges), whole["output"])
+
+
+def _mapping(where: str, value: Any) -> Mapping[str, Any]:
+    if not isinstance(value, Mapping):
+        raise ColumnError(f"from_json: {where} is {value!r:.60}; an object is needed.")
+    return value
+
+
+def _fields(where: str, value: Any, needed: tuple[str, ...]) -> Mapping[str, Any]:
+    value = _mapping(where, value)
+    if set(value) != set(needed):
+        raise ColumnError(
+            f"from_json: {where} has the fields {', '.join(value) or 'none'}; "
+            f"needed are {', '.join(needed)}."
+        )
+    return value
+
+
+def _listed(whole: Mapping[str, Any], field: str) -> list[Any]:
+    if not isinstance(whole[field], list):
+        raise ColumnError(f"from_json: {field} is {whole[field]!r:.60}; a list is needed.")
+    return list(whole[field])
+
+
+def _made(where: str, kind: Any, entry: Mapping[str, Any]) -> Any:
+    """A node or an edge of the fields in `entry`."""
+    known = {field.name: field.default for field in dataclasses.fields(kind)}
+    if unknown := set(entry) - set(known):
+        raise ColumnError(
+            f"from_json: {where} has the field {min(unknown)!r}; known are {', '.join(known)}."
+        )
+    needed = {name for name, default in known.items() if default is dataclasses.MISSING}
+    if missing := needed - set(entry):
+        raise ColumnError(f"from_json: {where} lacks the field {min(missing)!r}.")
+    return kind(**entry)

@@ -1,0 +1,77 @@
+"""The five variants of slides 67–70: one model, with some inputs or some outputs removed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from minitorch_rnn.errors import ColumnError
+
+
+class Variant(NamedTuple):
+    """Which of T columns have an input and which an output that counts.
+
+    Where `inputs` is False, x(t) is 0 and has no gradient; where `outputs` is False, Y(t) has no
+    part in the divergence. A masked step contributes exactly 0, whatever its data hold.
+    """
+
+    name: str
+    inputs: tuple[bool, ...]
+    outputs: tuple[bool, ...]
+
+
+def one_to_one(T: int) -> Variant:
+    """A network without time: x(0) gives Y(0), and the columns after it do nothing (slide 67)."""
+    return Variant("one-to-one", _only(T, 0), _only(T, 0))
+
+
+def one_to_many(T: int) -> Variant:
+    """One input gives a series of outputs, as a picture its caption (slide 67)."""
+    return Variant("one-to-many", _only(T, 0), _all(T))
+
+
+def many_to_one(T: int) -> Variant:
+    """A series of inputs gives one output, as a text its kind (slide 67)."""
+    return Variant("many-to-one", _all(T), _only(T, T - 1))
+
+
+def delayed_many_to_many(T: int, inputs: int | None = None) -> Variant:
+    """All inputs first, then the outputs, as in translation (slide 68).
+
+    Args:
+        T: columns in all.
+        inputs: how many of them have an input; None is the first half.
+
+    `column.encoder_decoder` is the network that has a part of its own for either phase.
+    """
+    n = (T + 1) // 2 if inputs is None else inputs
+    if not 1 <= n <= T:
+        raise ColumnError(f"delayed_many_to_many: {n} of {T} columns cannot have an input.")
+    first = tuple(t < n for t in range(_columns(T)))
+    # In a single column, the output cannot wait.
+    return Variant("delayed", first, tuple(not x for x in first) if n < T else _only(T, T - 1))
+
+
+def synchronous(T: int) -> Variant:
+    """Every input has its output at once (slides 68 and 70)."""
+    return Variant("synchronous", _all(T), _all(T))
+
+
+VARIANTS: dict[str, Callable[[int], Variant]] = {
+    "one-to-one": one_to_one, "one-to-many": one_to_many, "many-to-one": many_to_one,
+    "delayed": delayed_many_to_many, "synchronous": synchronous,
+}  # fmt: skip
+
+
+def _columns(T: int) -> int:
+    if T < 1:
+        raise ColumnError(f"a variant of {T} columns: expected at least one time step.")
+    return T
+
+
+def _all(T: int) -> tuple[bool, ...]:
+    return (True,) * _columns(T)
+
+
+def _only(T: int, one: int) -> tuple[bool, ...]:
+    return tuple(t == one for t in range(_columns(T)))

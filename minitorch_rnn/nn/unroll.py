@@ -1,0 +1,339 @@
+"""ColumnNetwork: any column of the lecture as a module, unrolled over time into the graph."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from functools import reduce
+from typing import Any, NamedTuple
+
+import numpy as np
+
+import minitorch_rnn as mt
+from minitorch_rnn import backend, ops
+from minitorch_rnn.column import Column, Edge, Node
+from minitorch_rnn.engine import Parameter, Tensor, constant, raw
+from minitorch_rnn.errors import ColumnError, ShapeError
+from minitorch_rnn.nn import init
+from minitorch_rnn.nn.module import Module, as_input
+from minitorch_rnn.nn.network import OUTPUTS
+
+ACTIVATIONS = OUTPUTS | {"relu": ops.relu}
+
+_TEACHER = "teacher"  # the input that stands in for the output, where the target is fed back
+
+
+class Unrolled(NamedTuple):
+    """The tensors of an unrolled column, (B, n) each.
+
+    Attributes:
+        a: activations by node and t, histories at negative t and from T on included.
+        z: what went into the activation, by node and t.
+    """
+
+    a: dict[str, dict[int, Tensor]]
+    z: dict[str, dict[int, Tensor]]
+
+
+class ColumnNetwork(Module):
+    """A network that is declared as a `Column`, made of Tensor operations.
+
+        z_n(t) = b_n + sum_e W_e a_s(t-d),   a_n(t) = f_n(z_n(t)),   Y(t) = a_output(t)
+
+    Args:
+        column: the network: `column.narx(…)`, `column.elman(…)`, or one of your own.
+        dtype: of the parameters; None is the default dtype.
+        rng: draws the initial values; None is the default generator.
+
+    Attributes:
+        weight: by edge, W_e (target's size, source's size), such as ``weight["h(t-1)->h"]``.
+        bias: by node, b_n (n,).
+        history: by node, a(-K) … a(-1) (K, n), where it is learned; starts at 0.
+        All others from U(-1/sqrt(m), 1/sqrt(m)), where m values in all enter the node.
+
+    Raises:
+        TypeError: if column is not a Column.
+        ShapeError: if x, a history or a target has another shape than the column needs, or T = 0.
+        DTypeError: if one has another dtype than the parameters.
+
+    >>> import minitorch_rnn as mt
+    >>> network = mt.nn.ColumnNetwork(mt.column.elman(3, 5, 2))
+    >>> Y, last = network(mt.ones(7, 4, 3))
+    >>> Y.shape, {node: h.shape for node, h in last.items()}
+    ((7, 4, 2), {'h': (1, 4, 5)})
+    >>> sorted(network.state_dict())[:3]
+    ['bias.Y', 'bias.h', 'history.h']
+    """
+
+    def __init__(
+        self, column: Column, dtype: Any = None, rng: np.random.Generator | None = None
+    ) -> None:
+        if not isinstance(column, Column):
+            raise TypeError(f"ColumnNetwork: got {column!r:.80}; a Column is needed.")
+        self.column = column
+        self.weight: dict[str, Parameter] = {}
+        self.bias: dict[str, Parameter] = {}
+        self.history: dict[str, Parameter] = {}
+        entering = {
+            node.name: sum(column.node[e.source].size for e in column.into[node.name])
+            for node in column.nodes
+        }
+        target = {e.name: e.target for e in column.edges}
+        for name, shape in column.shapes.items():
+            kind, _, of = name.partition(".")
+            if kind == "history":
+                kept = backend.get_default_dtype() if dtype is None else dtype
+                self.history[of] = Parameter(np.zeros(shape), dtype=kept)
+            else:
+                bound = 1 / math.sqrt(entering[target.get(of, of)])
+                getattr(self, kind)[of] = init.uniform(*shape, bound=bound, dtype=dtype, rng=rng)
+
+    def forward(
+        self, x: Any, histories: Mapping[str, Any] | None = None, teacher: Any = None
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """Run the network over x.
+
+        Args:
+            x: (T, B, I), or (T, I) for a single sequence; a dictionary by node if the column has
+                several inputs.
+            histories: a(-K) … a(-1), then a(T) … a(T+F-1) for nets that run backward, by node,
+                (K+F, B, n) or (K+F, n), in place of what the column says. Those that an earlier
+                call returned carry its states on.
+            teacher: D, (T, B, O): the target D(t-d) is fed back in place of Y(t-d).
+
+        Returns:
+            Y(t) for all t, (T, B, O) or (T, O); and the last columns of every node that is read
+            later, to be passed on as `histories`.
+        """
+        inputs, single = self._inputs(x)
+        T, B = next(iter(inputs.values())).shape[:2]
+        given = self._histories(histories, B, single)
+        column, Y = self.column, self.column.output
+        if teacher is not None:
+            column = column.teacher_forced(_TEACHER)
+            inputs[_TEACHER] = self._teacher(teacher, (T, B, column.node[Y].size), single)
+        a = self.unroll(inputs, given, column=column).a
+        outputs = ops.stack([a[Y][t] for t in range(T)])
+        last = {
+            Y if n == _TEACHER else n: ops.stack([a[n][t] for t in range(T - before, T)])
+            for n, (before, after) in column.reach.items()
+            if before and not after
+        }
+        if single:
+            return outputs.squeeze(1), {n: rows.squeeze(1) for n, rows in last.items()}
+        return outputs, last
+
+    def free_run(
+        self,
+        n_steps: int,
+        x: Any,
+        teacher: Any = None,
+        histories: Mapping[str, Any] | None = None,
+    ) -> Tensor:
+        """Forecast: see the past, then go on for `n_steps` on what the network itself gave out.
+
+        Args:
+            n_steps: how many outputs to forecast.
+            x: inputs of the past and of the forecast, (T + n_steps, B, I) or without B, or a
+                dictionary as in `forward`.
+            teacher: the targets of the past, (T, B, O), which are fed back there; None lets the
+                network run on its own outputs from the start.
+            histories: as in `forward`, before the past.
+
+        Returns:
+            The forecast, (n_steps, B, O) or (n_steps, O).
+
+        Raises:
+            ColumnError: if a node runs backward in time: it would have to know the future.
+            ShapeError: if x is shorter than the forecast, or the targets do not fit the past.
+        """
+        for node in self.column.nodes:
+            if node.direction == "backward":
+                raise ColumnError(
+                    f"{self!r}: free_run needs a network that runs forward in time, and node "
+                    f"{node.name!r} runs backward."
+                )
+        named = x if isinstance(x, Mapping) else {next(iter(self.column.inputs)): x}
+        T = min(len(values) for values in named.values()) - n_steps
+        if n_steps < 1 or T < 0:
+            raise ShapeError(
+                f"{self!r}: free_run of {n_steps} steps, but x has {T + n_steps} columns; "
+                "they hold the past and the forecast."
+            )
+        if T:
+            past = {name: values[:T] for name, values in named.items()}
+            histories = dict(histories or {}) | self(past, histories, teacher)[1]
+        elif teacher is not None and len(teacher):
+            raise ShapeError(
+                f"{self!r}: free_run has a teacher of {len(teacher)} steps, x of none."
+            )
+        outputs, _ = self({name: values[T:] for name, values in named.items()}, histories)
+        return outputs
+
+    def unroll(
+        self,
+        inputs: Mapping[str, Tensor],
+        histories: Mapping[str, Tensor] | None = None,
+        *,
+        column: Column | None = None,
+        first: int = -1,
+    ) -> Unrolled:
+        """Every activation as a node of the graph: T identical columns.
+
+        Args:
+            inputs: x by input node, (T, B, I).
+            histories: as in `forward`, (K+F, B, n).
+            column: another column with the same parameters, such as `column.unblocked()`.
+            first: cut the graph there: what is read of columns before `first` is a constant. -1
+                cuts nothing; the history counts as column -1 (`column.truncation`).
+        """
+        column = self.column if column is None else column
+        T, B = next(iter(inputs.values())).shape[:2]
+        weights = {e.name: self._weight(column, e) for e in column.edges}
+        a: dict[str, dict[int, Tensor]] = {}
+        for node in column.nodes:
+            before, after = column.reach[node.name]
+            rows = self._beginning(column, node, histories or {}, (before + after, B, node.size))
+            a[node.name] = {
+                k - before if k < before else T + k - before: rows[k] for k in range(before + after)
+            }
+        for name, values in inputs.items():
+            a[name] |= {t: values[t] for t in range(T)}
+        z: dict[str, dict[int, Tensor]] = {n: {} for part in column.components for n in part.nodes}
+
+        def read(edge: Edge, t: int) -> Tensor:
+            at = t + column.offset(edge)
+            value = a[edge.source][at]
+            cut = edge.gradient == "blocked" or max(at, -1) < first
+            return value.detach() if cut else value
+
+        for part in column.components:
+            for t in reversed(range(T)) if part.backward else range(T):
+                for n in part.nodes:
+                    terms = [_weighted(read(e, t), weights[e.name]) for e in column.into[n]]
+                    if column.node[n].kind == "product":
+                        z[n][t] = reduce(ops.multiply, terms)
+                    else:
+                        z[n][t] = reduce(ops.add, terms)
+                        if n in self.bias:
+                            z[n][t] = z[n][t] + self.bias[n]
+                    a[n][t] = _activated(column.node[n].activation, z[n][t])
+        return Unrolled(a, z)
+
+    def _weight(self, column: Column, edge: Edge) -> Any:
+        """The weight of an edge: a number, or a Tensor."""
+        weight = column.weight(edge)
+        if isinstance(weight, str):
+            return self.weight[weight.removeprefix("weight.")]
+        if isinstance(weight, float):
+            return weight
+        return Tensor(weight, self._like.dtype, backend=self._like.backend)
+
+    @property
+    def _like(self) -> Tensor:
+        """Any parameter: the others have its dtype and its backend."""
+        return next(self.parameters())
+
+    def _beginning(
+        self, column: Column, node: Node, histories: Mapping[str, Tensor], shape: tuple[int, ...]
+    ) -> Any:
+        """The columns of a node outside 0 … T-1, (K+F, B, n)."""
+        owner = self.column.output if node.name == _TEACHER else node.name
+        if owner in histories:
+            return histories[owner]
+        if node.history == "given":
+            raise ShapeError(
+                f"{self!r}: the history of {owner!r} is to be given, in the shape {shape}, and "
+                "none came."
+            )
+        if node.history == "learned":
+            return ops.broadcast_to(self.history[owner].unsqueeze(1), shape)
+        like = self._like
+        return constant(backend.namespace(raw(like)).zeros(shape, like.dtype))
+
+    def _inputs(self, x: Any) -> tuple[dict[str, Tensor], bool]:
+        """Every input as (T, B, I), and whether there was no B."""
+        names = list(self.column.inputs)
+        if not isinstance(x, Mapping):
+            if len(names) > 1:
+                raise ShapeError(
+                    f"{self!r}: one x came, but there are {len(names)} inputs; "
+                    f"give a dictionary of {', '.join(names)}."
+                )
+            x = {names[0]: x}
+        if set(x) != set(names):
+            raise ShapeError(
+                f"{self!r}: inputs are {', '.join(map(str, x))}; needed are {', '.join(names)}."
+            )
+        found = {name: as_input(self, name, x[name], self._like) for name in names}
+        for name, values in found.items():
+            size = self.column.node[name].size
+            if values.ndim not in (2, 3):
+                raise ShapeError(
+                    f"{self!r}: {name} has shape {values.shape}, that is {values.ndim} axes; "
+                    "needed are 3, (T, B, I), or 2, (T, I), for a single sequence."
+                )
+            if values.shape[-1] != size:
+                raise ShapeError(
+                    f"{self!r}: {name} has shape {values.shape}, that is {values.shape[-1]} "
+                    f"features per time step, but the node {name!r} has {size} units."
+                )
+            if values.shape[:-1] != found[names[0]].shape[:-1]:
+                raise ShapeError(
+                    f"{self!r}: {name} has shape {values.shape}, {names[0]} "
+                    f"{found[names[0]].shape}; they must agree in T and B."
+                )
+            if values.shape[0] == 0:
+                raise ShapeError(
+                    f"{self!r}: {name} has shape {values.shape}, that is 0 time steps; "
+                    "expected at least one time step."
+                )
+        single = found[names[0]].ndim == 2
+        return {name: v.unsqueeze(1) if single else v for name, v in found.items()}, single
+
+    def _histories(
+        self, histories: Mapping[str, Any] | None, batch: int, single: bool
+    ) -> dict[str, Tensor]:
+        known = {n: sum(ends) for n, ends in self.column.reach.items() if any(ends)}
+        found = {}
+        for name, values in (histories or {}).items():
+            if name not in known:
+                raise ShapeError(
+                    f"{self!r}: a history came for {name!r}; nodes that have one are "
+                    f"{', '.join(known) or 'none'}."
+                )
+            rows = as_input(self, f"the history of {name!r}", values, self._like)
+            size = self.column.node[name].size
+            needed = (known[name], size) if single else (known[name], batch, size)
+            if rows.shape != needed:
+                told = "a single sequence" if single else f"a batch of {batch}"
+                raise ShapeError(
+                    f"{self!r}: the history of {name!r} has shape {rows.shape}, but "
+                    f"{known[name]} columns, {told} and {size} units need {needed}."
+                )
+            found[name] = rows.unsqueeze(1) if single else rows
+        return found
+
+    def _teacher(self, values: Any, shape: tuple[int, ...], single: bool) -> Tensor:
+        D = as_input(self, "teacher", values, self._like)
+        needed = (shape[0], shape[2]) if single else shape
+        if D.shape != needed:
+            raise ShapeError(
+                f"{self!r}: teacher has shape {D.shape}; the outputs that it stands in for have "
+                f"{needed}."
+            )
+        return D.unsqueeze(1) if single else D
+
+    def __repr__(self) -> str:
+        sizes = ", ".join(f"{node.name}={node.size}" for node in self.column.nodes)
+        return f"ColumnNetwork({self.column.name!r}: {sizes})"
+
+
+def _weighted(value: Tensor, weight: Any) -> Any:
+    if isinstance(weight, float):
+        return value if weight == 1.0 else value * weight
+    return ops.linear(value, weight)
+
+
+def _activated(activation: Any, z: Tensor) -> Any:
+    return ACTIVATIONS[activation](z) if isinstance(activation, str) else activation.f(mt, z)
