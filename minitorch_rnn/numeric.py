@@ -25,6 +25,7 @@ def central_difference(
     arrays: Arrays,
     step: float | None = None,
     order: int = 8,
+    together: int | None = None,
 ) -> dict[str, np.ndarray]:
     """The gradient of the scalar f(arrays) by central differences of order 2, 4, 6 or 8.
 
@@ -36,6 +37,9 @@ def central_difference(
         step: h. None balances truncation c h**order against rounding eps / h for functions whose
             derivatives grow by about 4 with each order: eps**(1 / (order + 1)) / 4.
             With kinks nearby take it smaller than their distance over order / 2.
+        order: of the error in h.
+        together: None, or how many moved copies f takes at once: its arrays then have a leading
+            axis of up to so many copies, and it returns as many values.
 
     Returns:
         Gradients with the keys and shapes of `arrays`, float64.
@@ -45,30 +49,26 @@ def central_difference(
     12.0
     """
     h = float(np.finfo(float).eps) ** (1 / (order + 1)) / 4 if step is None else step
-    coefficients = _STENCILS[order]
 
-    def slope(moved: dict[str, np.ndarray], x: np.ndarray, i: Any) -> float:
-        at, total = x[i], 0.0
-        for k, c in enumerate(coefficients, 1):
-            x[i] = at + k * h
-            above = f(moved)
-            x[i] = at - k * h
-            total += c * (above - f(moved))
-        x[i] = at
-        return total / h
+    def slopes(at: Callable[[Any], np.ndarray]) -> Any:
+        return sum(c * (at(k * h) - at(-k * h)) for k, c in enumerate(_STENCILS[order], 1)) / h
 
-    return _each_element(slope, arrays, np.float64)
+    return _each_element(f, slopes, arrays, np.float64, together)
 
 
 def complex_step(
-    f: Callable[[dict[str, np.ndarray]], Any], arrays: Arrays, step: float = 1e-30
+    f: Callable[[dict[str, np.ndarray]], Any],
+    arrays: Arrays,
+    step: float = 1e-30,
+    together: int | None = None,
 ) -> dict[str, np.ndarray]:
     """The gradient of the scalar f(arrays) by the complex step, exact to rounding.
 
         df/dx = Im f(x + i h) / h
 
     There is no difference of close numbers, so h can be tiny and nothing cancels. f must be
-    analytic where it is evaluated and must not take absolute values or conjugates.
+    analytic where it is evaluated and must not take absolute values or conjugates. `together` is as
+    in `central_difference`.
 
     Source: Squire and Trapp, SIAM Review 40 (1998).
 
@@ -76,27 +76,39 @@ def complex_step(
     >>> float(g["x"][0])
     12.0
     """
-
-    def slope(moved: dict[str, np.ndarray], x: np.ndarray, i: Any) -> float:
-        at = x[i]
-        x[i] = at + 1j * step
-        value = f(moved)
-        x[i] = at
-        return float(np.imag(value)) / step
-
-    return _each_element(slope, arrays, np.complex128)
+    return _each_element(
+        f, lambda at: np.imag(at(1j * step)) / step, arrays, np.complex128, together
+    )
 
 
 def _each_element(
-    slope: Callable[[dict[str, np.ndarray], np.ndarray, Any], float], arrays: Arrays, dtype: Any
+    f: Callable[[dict[str, np.ndarray]], Any],
+    slopes: Callable[[Callable[[Any], np.ndarray]], Any],
+    arrays: Arrays,
+    dtype: Any,
+    together: int | None,
 ) -> dict[str, np.ndarray]:
-    moved = {name: np.array(x, dtype=dtype) for name, x in arrays.items()}
-    return {
-        name: np.array([slope(moved, x, i) for i in np.ndindex(x.shape)], dtype=np.float64).reshape(
-            x.shape
-        )
-        for name, x in moved.items()
-    }
+    """`slopes` for every element of every array, given f's values where each of them is moved."""
+    whole = {name: np.asarray(x) for name, x in arrays.items()}
+    places = [(name, i) for name, x in whole.items() for i in range(x.size)]
+    gradient = {name: np.zeros(x.size) for name, x in whole.items()}
+    n = together or 1
+    for start in range(0, len(places), n):
+        some = places[start : start + n]
+
+        def at(move: Any, some: list[tuple[str, int]] = some) -> np.ndarray:
+            copies = {
+                name: np.repeat(x.astype(dtype)[None], len(some), 0) for name, x in whole.items()
+            }
+            for copy, (name, i) in enumerate(some):
+                copies[name][copy].flat[i] += move
+            if together is None:
+                return np.array([f({name: x[0, ...] for name, x in copies.items()})])
+            return np.asarray(f(copies))
+
+        for (name, i), slope in zip(some, slopes(at), strict=True):
+            gradient[name][i] = slope
+    return {name: gradient[name].reshape(x.shape) for name, x in whole.items()}
 
 
 def digits(a: Any, b: Any, floor: float = 0.0) -> float:

@@ -1,22 +1,58 @@
 """The networks on which agreement is certified: those that `minitorch-rnn check` runs."""
 
+from __future__ import annotations
+
+import functools
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
 
 import numpy as np
 
 from minitorch_rnn import bptt
-from minitorch_rnn.agreement.verification import Agreement, verify
-from minitorch_rnn.nn import RecurrentNetwork
+from minitorch_rnn.agreement.report import Agreement
+from minitorch_rnn.agreement.verification import verify
+from minitorch_rnn.bptt.divergences import DIVERGENCES, Divergence
+from minitorch_rnn.column import NETWORKS, VARIANTS, Column, Variant, bidirectional, jordan
+from minitorch_rnn.nn import ColumnNetwork, RecurrentNetwork
+
+# All sizes differ, so that no axis can pass for another.
+T, B, I, H, O = 4, 2, 5, 3, 6
+
+_FORCED = "-forced"
+
+
+def _columns() -> dict[str, Callable[..., Column]]:
+    """Every network of the lecture by name, and those with output feedback teacher-forced too."""
+    found: dict[str, Callable[..., Column]] = dict(NETWORKS)
+    found["jordan-average"] = functools.partial(jordan, average=True)
+    found["bidirectional-deep"] = functools.partial(bidirectional, layers=2)
+
+    def forced(network: Callable[..., Column], *sizes: int, **options: Any) -> Column:
+        return network(*sizes, **options).teacher_forced()
+
+    for name, network in list(found.items()):
+        if network(I, H, O).feedback:
+            found[name + _FORCED] = functools.partial(forced, network)
+    return found
+
+
+COLUMNS = _columns()
 
 
 def certificate(seed: int = 0) -> Iterator[Agreement]:
-    """Agreements for 1–3 layers, tanh and relu, with and without bias.
+    """Agreements of all that the package declares: `layers`, then every one of `COLUMNS`."""
+    yield from layers(seed)
+    for name in COLUMNS:
+        yield from columns(name, seed)
+
+
+def layers(seed: int = 0) -> Iterator[Agreement]:
+    """Agreements for RNNs of 1–3 layers, tanh and relu, with and without bias.
 
     Each of these networks is verified under a divergence that is a sum over time and under one that
-    is not. All sizes differ (T=4, B=2, I=5, H=3, O=6), so that no axis can pass for another.
+    is not.
     """
-    T, B, I, H, O = 4, 2, 5, 3, 6
     pairs = {True: (("cross-entropy", "softmax"), ("squared total", "identity")),
              False: (("squared error", "identity"), ("soft worst step", "softmax"))}  # fmt: skip
     rng = np.random.default_rng(seed)
@@ -31,6 +67,63 @@ def certificate(seed: int = 0) -> Iterator[Agreement]:
                     break
             D = rng.dirichlet(np.ones(O), size=(T, B))
             yield verify(network, x, D, divergence, h_0)
+
+
+def columns(
+    name: str, seed: int = 0, divergences: Iterable[str] | None = None
+) -> Iterator[Agreement]:
+    """Agreements for one of `COLUMNS`: every divergence × every variant."""
+    for chosen, variant in itertools.product(divergences or DIVERGENCES, VARIANTS):
+        divergence = DIVERGENCES[chosen]
+        column = COLUMNS[name](I, H, O, output_activation=output_for(divergence))
+        # A stream of random numbers of its own for each, so that one can be repeated alone.
+        rng = np.random.default_rng([seed, *f"{name} {chosen} {variant}".encode()])
+        yield of_column(column, divergence, VARIANTS[variant](T), rng)
+
+
+def of_column(
+    column: Column, divergence: Divergence, variant: Variant, rng: np.random.Generator
+) -> Agreement:
+    """The agreement of one column on data that are drawn."""
+    network = ColumnNetwork(column, dtype="float64", rng=rng)
+    draw_histories(network, rng)
+    T = len(variant.inputs)
+    x = {n: rng.normal(size=(T, B, node.size)) for n, node in column.inputs.items()}
+    if "phase" in x and variant.name == "delayed":
+        x["phase"] = phases(variant, B)
+    D = targets_for(divergence, (T, B, column.node[column.output].size), variant, rng)
+    return verify(network, x, D, divergence, variant=variant)
+
+
+def draw_histories(network: ColumnNetwork, rng: np.random.Generator) -> None:
+    """Learned histories start at 0, where some mistakes cannot be seen; draw them."""
+    for history in network.history.values():
+        history.update_(rng.normal(size=history.shape))
+
+
+def phases(variant: Variant, batch: int) -> np.ndarray:
+    """(reading, writing) of an encoder–decoder, (T, B, 2): what its input `phase` takes."""
+    reading = np.array(variant.inputs, float)
+    both = np.stack([reading, 1 - reading], axis=-1)
+    return np.repeat(both[:, None], batch, axis=1)
+
+
+def output_for(divergence: Divergence) -> str:
+    """An output activation whose values the divergence can take."""
+    return "identity" if divergence.takes == "series" else "softmax"
+
+
+def targets_for(
+    divergence: Divergence, shape: tuple[int, int, int], variant: Variant, rng: np.random.Generator
+) -> np.ndarray:
+    """Targets of the kind that the divergence takes."""
+    T, B, O = shape
+    if divergence.takes == "labels":
+        most = min(2, sum(variant.outputs), O - 1)
+        return np.stack([rng.permutation(np.arange(1, O))[:most] for _ in range(B)], axis=1)
+    if divergence.takes == "distributions":
+        return rng.dirichlet(np.ones(O), size=(T, B))
+    return rng.normal(size=(T if divergence.aligned else max(T - 1, 1), B, O))
 
 
 def _distance_to_kink(network: RecurrentNetwork, x: np.ndarray, h_0: np.ndarray) -> float:

@@ -15,6 +15,7 @@ then (T, …, B, n). Differences evaluate hundreds of perturbed networks in one 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import reduce
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -77,18 +78,19 @@ def forward(
         )
         for e in column.edges
     }
+    live = slice(max(first, 0), T if stop is None else stop)
     for n in z:
         if column.node[n].bias:
-            z[n] += params[f"bias.{n}"][..., None, :]
+            z[n][live] += params[f"bias.{n}"][..., None, :]
         if offsets and n in offsets:
-            z[n] += offsets[n]
+            z[n][live] += offsets[n][live]
 
     for part in column.components:
-        for t in _times(part, max(first, 0), T if stop is None else stop):
+        for t in _times(part, live):
             for n in part.nodes:
                 terms = [_times_weight(past[e.name][t], W[e.name]) for e in into[n]]
                 if column.node[n].kind == "product":
-                    z[n][t] += np.multiply.reduce(terms)
+                    z[n][t] += reduce(np.multiply, terms)
                 else:
                     for term in terms:
                         z[n][t] += term
@@ -101,13 +103,11 @@ class Gradients(NamedTuple):
 
     Attributes:
         parameters: by the names of `column.shapes`, in the parameters' shapes.
-        inputs: dDIV/dx(t) by input node, (T, B, I).
         histories: by node, in the shape of `histories`, for every node that has one.
-        dz, da: dDIV/dz_n(t) and dDIV/da_n(t) by node, (T, B, n).
+        dz, da: dDIV/dz_n(t) and dDIV/da_n(t) by node, (T, B, n); da of an input is dDIV/dx(t).
     """
 
     parameters: Arrays
-    inputs: Arrays
     histories: Arrays
     dz: Arrays
     da: Arrays
@@ -162,8 +162,9 @@ def backward(
     }
 
     dy[column.output][...] = dY
+    swept = slice(max(first, 0), T if stop is None else stop)
     for part in reversed(column.components):
-        for t in reversed(_times(part, max(first, 0), T if stop is None else stop)):
+        for t in reversed(_times(part, swept)):
             for n in reversed(part.nodes):
                 dz[n][t] = f[n].jacobian_product(dy[n][t], y[n][t], z[n][t])
                 for e in into[n]:
@@ -193,14 +194,15 @@ def backward(
             d[f"bias.{node.name}"] += dz[node.name].sum(axis=(0, 1))
         if node.history == "learned" and node.name not in trace.given:
             d[f"history.{node.name}"] += histories[node.name].sum(axis=1)
-    return Gradients(d, {n: dy[n] for n in column.inputs}, histories, dz, dy)
+    return Gradients(d, histories, dz, dy)
 
 
-def _times(part: Component, start: int, stop: int) -> list[Any]:
+def _times(part: Component, when: slice) -> list[Any]:
     """The times of a component in the order of the forward pass: all at once if nothing recurs."""
     if not part.recurrent:
-        return [slice(start, stop)]
-    return list(range(stop - 1, start - 1, -1) if part.backward else range(start, stop))
+        return [when]
+    times = range(when.start, when.stop)
+    return list(reversed(times) if part.backward else times)
 
 
 def _weight(column: Column, params: Mapping[str, Any], edge: Any) -> Any:

@@ -28,6 +28,8 @@ class Divergence(NamedTuple):
         takes: what D is: "series" (T, B, O), "distributions" (T, B, O), which need outputs that are
             distributions too, or "labels" (U, B), integers from 1, which need them as well.
         aligned: whether D(t) belongs to Y(t), so that D has as many columns as Y.
+        piece: ``piece(Y, D)`` tells on which of its smooth pieces a divergence with corners is, so
+            that differences can keep to one of them; None where it is smooth.
     """
 
     name: str
@@ -35,6 +37,7 @@ class Divergence(NamedTuple):
     gradient: Callable[[Any, Any], Any]
     takes: str = "series"
     aligned: bool = True
+    piece: Callable[[Any, Any], Any] | None = None
 
     def value(self, xp: Any, Y: Any, D: Any) -> Any:
         """DIV of the whole batch: the sum over its sequences.
@@ -125,7 +128,9 @@ def masked(divergence: Divergence, steps: Sequence[bool]) -> Divergence:
         dY[kept] = divergence.gradient(Y[kept], targets(D))
         return dY
 
-    return divergence._replace(values=values, gradient=gradient)
+    piece = divergence.piece
+    of_kept = None if piece is None else lambda Y, D: piece(Y[kept], targets(D))
+    return divergence._replace(values=values, gradient=gradient, piece=of_kept)
 
 
 def _squares(xp: Any, Y: Any, D: Any) -> Any:
@@ -181,6 +186,7 @@ WORST_STEP = Divergence(
     "worst step",  # max_t ||Y(t) - D(t)||^2
     lambda xp, Y, D: xp.max(_squares(xp, Y, D), axis=0),
     _worst_gradient,
+    piece=lambda Y, D: _squares(np, Y, D).argmax(axis=0),
 )
 SOFT_WORST_STEP = Divergence(
     "soft worst step",  # ln sum_t exp ||Y(t) - D(t)||^2: nearly the largest error of any step

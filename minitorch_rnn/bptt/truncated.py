@@ -6,7 +6,7 @@ general BPTT with the error of its own losses, cut off at its first column.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -25,7 +25,7 @@ def backward(
         sum over windows of  backward(dY(t) for t in the window's losses, cut off at its `first`)
 
     A truncated gradient is the derivative of no function, so plain differences reject it; the
-    frozen-memory differences of `value` do not.
+    frozen-memory differences of `replays` do not.
 
     Raises:
         ColumnError: if a node runs backward in time: it has no past to be cut off.
@@ -50,33 +50,30 @@ def backward(
     return total
 
 
-def value(
+def replays(
     column: Column,
     params: Mapping[str, Any],
     trace: Trace,
-    dY: Any,
     truncation: Truncation,
     inputs: Any,
     histories: Mapping[str, Any] | None = None,
     offsets: Mapping[str, Any] | None = None,
-) -> Any:
-    """The number whose derivative at `params` is the truncated gradient: frozen memory.
+) -> Iterator[tuple[slice, Trace]]:
+    """The forward pass of every window again, on the frozen memory of `trace`.
+
+    Yields the times of a window's losses, and a trace that is computed from the parameters where
+    the window's errors reach and holds the old values before that. The number
 
         sum over windows, over t in the window's losses, of <dY(t), Y(t)>
 
-    where Y(t) of a window is computed again from the parameters, while every column before its
-    first keeps the values of `trace`. Copies that run side by side give a number each.
+    made of them has the truncated gradient for its derivative at the parameters of `trace`.
     """
-    total: Any = 0.0
     for window in windows(column, truncation, trace.T):
         live = general.forward(
             column, params, inputs, histories, frozen=trace, first=window.first,
             stop=window.losses.stop, offsets=offsets,
         )  # fmt: skip
-        t = slice(window.losses.start, window.losses.stop)
-        Y = np.moveaxis(live.Y[t], 0, -3)
-        total = total + (Y * np.asarray(dY)[t]).sum(axis=(-1, -2, -3))
-    return total
+        yield slice(window.losses.start, window.losses.stop), live
 
 
 def windows(column: Column, truncation: Truncation, T: int) -> list[Window]:

@@ -30,7 +30,7 @@ def components(
     at_once = sources({(s, n) for s, n, delay in edges if delay == 0})
     found: dict[frozenset[str], Component] = {}
     # Whoever depends on a node depends on all its sources and itself: more sources come later.
-    for n in sorted(nodes, key=lambda n: len(before.get(n, ()))):
+    for n in sorted(nodes, key=lambda n: len(before.get(n, set()) | {n})):
         around = before.get(n, set())
         members = frozenset(m for m in around if n in before.get(m, ())) | {n}
         if members not in found:

@@ -7,9 +7,10 @@ from minitorch_rnn.nn.losses import CrossEntropyLoss, MSELoss, cross_entropy, ms
 from minitorch_rnn.nn.module import Module
 from minitorch_rnn.nn.network import RecurrentNetwork
 from minitorch_rnn.nn.rnn import RNN
+from minitorch_rnn.nn.truncated import truncated_backward
 from minitorch_rnn.nn.unroll import ColumnNetwork
 
 __all__ = [
     "ColumnNetwork", "CrossEntropyLoss", "Linear", "MSELoss", "Module", "Parameter", "RNN",
-    "RecurrentNetwork", "cross_entropy", "init", "mse_loss", "utils",
+    "RecurrentNetwork", "cross_entropy", "init", "mse_loss", "truncated_backward", "utils",
 ]  # fmt: skip

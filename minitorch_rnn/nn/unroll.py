@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from functools import reduce
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -21,18 +21,6 @@ from minitorch_rnn.nn.network import OUTPUTS
 ACTIVATIONS = OUTPUTS | {"relu": ops.relu}
 
 _TEACHER = "teacher"  # the input that stands in for the output, where the target is fed back
-
-
-class Unrolled(NamedTuple):
-    """The tensors of an unrolled column, (B, n) each.
-
-    Attributes:
-        a: activations by node and t, histories at negative t and from T on included.
-        z: what went into the activation, by node and t.
-    """
-
-    a: dict[str, dict[int, Tensor]]
-    z: dict[str, dict[int, Tensor]]
 
 
 class ColumnNetwork(Module):
@@ -105,23 +93,34 @@ class ColumnNetwork(Module):
             Y(t) for all t, (T, B, O) or (T, O); and the last columns of every node that is read
             later, to be passed on as `histories`.
         """
-        inputs, single = self._inputs(x)
-        T, B = next(iter(inputs.values())).shape[:2]
-        given = self._histories(histories, B, single)
-        column, Y = self.column, self.column.output
-        if teacher is not None:
-            column = column.teacher_forced(_TEACHER)
-            inputs[_TEACHER] = self._teacher(teacher, (T, B, column.node[Y].size), single)
-        a = self.unroll(inputs, given, column=column).a
-        outputs = ops.stack([a[Y][t] for t in range(T)])
+        column, inputs, given, single = self.prepared(x, histories, teacher)
+        T = len(next(iter(inputs.values())))
+        a = self.unroll(inputs, given, column=column)
+        outputs = ops.stack([a[column.output][t] for t in range(T)])
         last = {
-            Y if n == _TEACHER else n: ops.stack([a[n][t] for t in range(T - before, T)])
+            column.output if n == _TEACHER else n: ops.stack(
+                [a[n][t] for t in range(T - before, T)]
+            )
             for n, (before, after) in column.reach.items()
             if before and not after
         }
         if single:
             return outputs.squeeze(1), {n: rows.squeeze(1) for n, rows in last.items()}
         return outputs, last
+
+    def prepared(
+        self, x: Any, histories: Mapping[str, Any] | None = None, teacher: Any = None
+    ) -> tuple[Column, dict[str, Tensor], dict[str, Tensor], bool]:
+        """What `unroll` takes, made of what `forward` takes, and whether there was no B."""
+        inputs, single = self._inputs(x)
+        T, B = next(iter(inputs.values())).shape[:2]
+        given = self._histories(histories, B, single)
+        if teacher is None:
+            return self.column, inputs, given, single
+        column = self.column.teacher_forced(_TEACHER)
+        shape = (T, B, column.node[column.output].size)
+        inputs[_TEACHER] = self._teacher(teacher, shape, single)
+        return column, inputs, given, single
 
     def free_run(
         self,
@@ -177,7 +176,8 @@ class ColumnNetwork(Module):
         *,
         column: Column | None = None,
         first: int = -1,
-    ) -> Unrolled:
+        offsets: Mapping[str, Tensor] | None = None,
+    ) -> dict[str, dict[int, Tensor]]:
         """Every activation as a node of the graph: T identical columns.
 
         Args:
@@ -186,6 +186,10 @@ class ColumnNetwork(Module):
             column: another column with the same parameters, such as `column.unblocked()`.
             first: cut the graph there: what is read of columns before `first` is a constant. -1
                 cuts nothing; the history counts as column -1 (`column.truncation`).
+            offsets: added to z, by node, (T, B, n): their gradients are those of z.
+
+        Returns:
+            a(t), (B, n), by node and t; histories are at negative t and from T on.
         """
         column = self.column if column is None else column
         T, B = next(iter(inputs.values())).shape[:2]
@@ -199,7 +203,6 @@ class ColumnNetwork(Module):
             }
         for name, values in inputs.items():
             a[name] |= {t: values[t] for t in range(T)}
-        z: dict[str, dict[int, Tensor]] = {n: {} for part in column.components for n in part.nodes}
 
         def read(edge: Edge, t: int) -> Tensor:
             at = t + column.offset(edge)
@@ -211,14 +214,14 @@ class ColumnNetwork(Module):
             for t in reversed(range(T)) if part.backward else range(T):
                 for n in part.nodes:
                     terms = [_weighted(read(e, t), weights[e.name]) for e in column.into[n]]
-                    if column.node[n].kind == "product":
-                        z[n][t] = reduce(ops.multiply, terms)
-                    else:
-                        z[n][t] = reduce(ops.add, terms)
-                        if n in self.bias:
-                            z[n][t] = z[n][t] + self.bias[n]
-                    a[n][t] = _activated(column.node[n].activation, z[n][t])
-        return Unrolled(a, z)
+                    product = column.node[n].kind == "product"
+                    z = reduce(ops.multiply if product else ops.add, terms)
+                    if n in self.bias:
+                        z = z + self.bias[n]
+                    if offsets and n in offsets:
+                        z = z + offsets[n][t]
+                    a[n][t] = _activated(column.node[n].activation, z)
+        return a
 
     def _weight(self, column: Column, edge: Edge) -> Any:
         """The weight of an edge: a number, or a Tensor."""
@@ -227,12 +230,12 @@ class ColumnNetwork(Module):
             return self.weight[weight.removeprefix("weight.")]
         if isinstance(weight, float):
             return weight
-        return Tensor(weight, self._like.dtype, backend=self._like.backend)
+        return Tensor(weight, self.like.dtype, backend=self.like.backend)
 
     @property
-    def _like(self) -> Tensor:
+    def like(self) -> Tensor:
         """Any parameter: the others have its dtype and its backend."""
-        return next(self.parameters())
+        return next(self.parameters(), ops.zeros(0))
 
     def _beginning(
         self, column: Column, node: Node, histories: Mapping[str, Tensor], shape: tuple[int, ...]
@@ -248,7 +251,7 @@ class ColumnNetwork(Module):
             )
         if node.history == "learned":
             return ops.broadcast_to(self.history[owner].unsqueeze(1), shape)
-        like = self._like
+        like = self.like
         return constant(backend.namespace(raw(like)).zeros(shape, like.dtype))
 
     def _inputs(self, x: Any) -> tuple[dict[str, Tensor], bool]:
@@ -265,7 +268,7 @@ class ColumnNetwork(Module):
             raise ShapeError(
                 f"{self!r}: inputs are {', '.join(map(str, x))}; needed are {', '.join(names)}."
             )
-        found = {name: as_input(self, name, x[name], self._like) for name in names}
+        found = {name: as_input(self, name, x[name], self.like) for name in names}
         for name, values in found.items():
             size = self.column.node[name].size
             if values.ndim not in (2, 3):
@@ -302,7 +305,7 @@ class ColumnNetwork(Module):
                     f"{self!r}: a history came for {name!r}; nodes that have one are "
                     f"{', '.join(known) or 'none'}."
                 )
-            rows = as_input(self, f"the history of {name!r}", values, self._like)
+            rows = as_input(self, f"the history of {name!r}", values, self.like)
             size = self.column.node[name].size
             needed = (known[name], size) if single else (known[name], batch, size)
             if rows.shape != needed:
@@ -315,7 +318,7 @@ class ColumnNetwork(Module):
         return found
 
     def _teacher(self, values: Any, shape: tuple[int, ...], single: bool) -> Tensor:
-        D = as_input(self, "teacher", values, self._like)
+        D = as_input(self, "teacher", values, self.like)
         needed = (shape[0], shape[2]) if single else shape
         if D.shape != needed:
             raise ShapeError(
