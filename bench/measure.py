@@ -66,6 +66,6 @@ def table(title: str, unit: float, timings: dict[str, dict[str, Timing]], ours: 
             if name != ours
         ]
         lines.append(
-            f"  {row:<22}{', '.join(cells)}" + (f":  {', '.join(ratios)}" if ratios else "")
+            f"  {row:<28}{', '.join(cells)}" + (f":  {', '.join(ratios)}" if ratios else "")
         )
     return "\n".join(lines)

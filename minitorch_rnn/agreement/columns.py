@@ -121,7 +121,8 @@ class Columns:
             given = {n: leaves[f"history.{n}"] for n in self.given}
             offsets = {n: leaves[f"dz({n})"] for n in self.trace.z}
             a = network.unroll(x, given, first=first, offsets=offsets)
-            return ops.stack([a[column.output][t] for t in range(self.trace.T)])
+            Y: Tensor = ops.stack([a[column.output][t] for t in range(self.trace.T)])
+            return Y
 
         Y = outputs(-1)
         value = finite(divergence, Y, D)

@@ -40,13 +40,6 @@ def _columns() -> dict[str, Callable[..., Column]]:
 COLUMNS = _columns()
 
 
-def certificate(seed: int = 0) -> Iterator[Agreement]:
-    """Agreements of all that the package declares: `layers`, then every one of `COLUMNS`."""
-    yield from layers(seed)
-    for name in COLUMNS:
-        yield from columns(name, seed)
-
-
 def layers(seed: int = 0) -> Iterator[Agreement]:
     """Agreements for RNNs of 1–3 layers, tanh and relu, with and without bias.
 
@@ -70,15 +63,30 @@ def layers(seed: int = 0) -> Iterator[Agreement]:
 
 
 def columns(
-    name: str, seed: int = 0, divergences: Iterable[str] | None = None
+    column: Callable[..., Column] | Column,
+    seed: int = 0,
+    divergences: Iterable[str] | None = None,
+    variants: Iterable[str] | None = None,
 ) -> Iterator[Agreement]:
-    """Agreements for one of `COLUMNS`: every divergence × every variant."""
-    for chosen, variant in itertools.product(divergences or DIVERGENCES, VARIANTS):
+    """Agreements of one network: every divergence that its output can take × every variant.
+
+    Args:
+        column: one of `COLUMNS`, which is given an output that the divergence can take, or a
+            column, which is verified under those divergences that can take its output.
+        seed: draws parameters and data; each cell has a stream of its own, to be repeated alone.
+        divergences, variants: their names; None is all.
+    """
+    for chosen, variant in itertools.product(divergences or DIVERGENCES, variants or VARIANTS):
         divergence = DIVERGENCES[chosen]
-        column = COLUMNS[name](I, H, O, output_activation=output_for(divergence))
-        # A stream of random numbers of its own for each, so that one can be repeated alone.
-        rng = np.random.default_rng([seed, *f"{name} {chosen} {variant}".encode()])
-        yield of_column(column, divergence, VARIANTS[variant](T), rng)
+        output = "identity" if divergence.takes == "series" else "softmax"
+        if not isinstance(column, Column):
+            made = column(I, H, O, output_activation=output)
+        elif output == "softmax" != column.node[column.output].activation:
+            continue
+        else:
+            made = column
+        rng = np.random.default_rng([seed, *f"{made.name} {chosen} {variant}".encode()])
+        yield of_column(made, divergence, VARIANTS[variant](T), rng)
 
 
 def of_column(
@@ -106,11 +114,6 @@ def phases(variant: Variant, batch: int) -> np.ndarray:
     reading = np.array(variant.inputs, float)
     both = np.stack([reading, 1 - reading], axis=-1)
     return np.repeat(both[:, None], batch, axis=1)
-
-
-def output_for(divergence: Divergence) -> str:
-    """An output activation whose values the divergence can take."""
-    return "identity" if divergence.takes == "series" else "softmax"
 
 
 def targets_for(

@@ -22,7 +22,7 @@ def gradients(
         import torch
     except ImportError:
         raise Skip("PyTorch is not installed: pip install torch") from None
-    functions = {
+    functions: dict[Any, Any] = {
         "identity": lambda z: z, "relu": torch.relu, "sigmoid": torch.sigmoid, "tanh": torch.tanh,
         "softmax": lambda z: torch.softmax(z, dim=-1),
     }  # fmt: skip
@@ -46,7 +46,14 @@ def gradients(
         weight = column.weight(edge)
         if isinstance(weight, float):
             return weight * s
-        return s @ (leaf[weight] if isinstance(weight, str) else torch.tensor(weight, dtype=torch.float64)).T
+        return (
+            s
+            @ (
+                leaf[weight]
+                if isinstance(weight, str)
+                else torch.tensor(weight, dtype=torch.float64)
+            ).T
+        )
 
     for window in windows:
         a: dict[str, dict[int, Any]] = {n: {} for n in column.node}
@@ -68,7 +75,7 @@ def gradients(
                     z = torch.stack(terms)
                     z = z.prod(0) if node.kind == "product" else z.sum(0)
                     z = (z + leaf[f"bias.{n}"] if node.bias else z) + leaf[f"dz({n})"][t]
-                    a[n][t] = functions[node.activation](z)  # type: ignore[index]
-        Y = torch.stack([a[column.output][t] for t in window.losses])
+                    a[n][t] = functions[node.activation](z)
+        Y: Any = torch.stack([a[column.output][t] for t in window.losses])
         Y.backward(torch.tensor(np.ascontiguousarray(dY[window.losses.start : window.losses.stop])))
     return {n: np.zeros(v.shape) if v.grad is None else v.grad.numpy() for n, v in leaf.items()}

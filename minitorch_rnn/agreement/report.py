@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 # Digits asked for. Differences lose some to rounding, and float32 has seven to begin with.
@@ -64,6 +65,12 @@ class Agreement(NamedTuple):
             for road in roads
         }
 
+    @property
+    def line(self) -> str:
+        """The fewest digits by road, in one line."""
+        found = "  ".join(f"{road} {digits:.1f}" for road, digits in self.fewest.items())
+        return f"{self.title}:  {found}{'' if self.agrees else '  DISAGREES'}"
+
     def rows(self) -> list[dict[str, Any]]:
         """One dictionary for each quantity, ready for JSON."""
         return [
@@ -111,3 +118,40 @@ class Agreement(NamedTuple):
             lines.append(f"angle to the full gradient: {self.angle:.1f} degrees")
         lines += [f"{road} skipped: {reason}" for road, reason in self.skipped.items()]
         return "\n".join(lines)
+
+
+def matrix(agreements: Sequence[Agreement]) -> str:
+    """Agreements of one network as a table: a row for each divergence, a column for each variant.
+
+    A cell holds the fewest digits of all roads but the differences, and those of the differences.
+    """
+    first = agreements[0]
+    variants = list(dict.fromkeys(a.variant for a in agreements))
+    lines = [f"{first.network}: fewest digits of agreement, exact roads / differences"]
+    width = max(len(a.divergence) for a in agreements)
+    lines.append(" ".join([" " * width, *(f"{variant:>12}" for variant in variants)]))
+    for divergence in dict.fromkeys(a.divergence for a in agreements):
+        cells = []
+        for variant in variants:
+            for a in agreements:
+                if (a.divergence, a.variant) == (divergence, variant):
+                    cells.append(f"{_cell(a):>12}")
+        lines.append(" ".join([f"{divergence:<{width}}", *cells]))
+    if first.frozen:
+        lines.append(f"differences and complex step hold memory fixed: {first.frozen}")
+    if angles := [a.angle for a in agreements if a.angle is not None]:
+        lines.append(f"angle to the full gradient: {min(angles):.1f} to {max(angles):.1f} degrees")
+    for road in dict.fromkeys(road for a in agreements for road in a.skipped):
+        reasons = [a.skipped[road] for a in agreements if road in a.skipped]
+        often = "" if len(reasons) == len(agreements) else f" in {len(reasons)} cells"
+        lines.append(f"{road} skipped{often}: {reasons[0]}")
+    return "\n".join(lines)
+
+
+def _cell(agreement: Agreement) -> str:
+    if not agreement.agrees:
+        return "DISAGREES"
+    found = dict(agreement.fewest)
+    by_differences = found.pop("differences", None)
+    rest = "-" if by_differences is None else f"{by_differences:.1f}"
+    return f"{min(found.values()):.1f}/{rest}"

@@ -80,14 +80,14 @@ def _next(
 ) -> Array:
     """P_n(t) from the P of the nodes that n reads."""
     size, B = column.node[n].size, trace.Y.shape[1]
-    past = {e.name: trace.at(e.source, -int(e.delay))[t] for e in column.into[n]}  # type: ignore[call-overload]
+    past = {e.name: trace.at(e.source, -e.delay)[t] for e in column.into[n]}
     W = {e.name: _matrix(column, params, e) for e in column.into[n]}
     term = {e.name: past[e.name] @ W[e.name].T for e in column.into[n]}
     dz = np.zeros((B, size, sum(s.stop - s.start for s in own.values())))
     for e in column.into[n]:
         moved = np.zeros_like(dz)  # the derivative of W_e a_s(t-d)
         if e.gradient == "full":
-            k = column.reach[e.source][0] + t - int(e.delay)  # type: ignore[call-overload]
+            k = column.reach[e.source][0] + t - e.delay
             moved += np.einsum("ij,bjp->bip", W[e.name], P[e.source][k])
         if isinstance(name := column.weight(e), str):
             m = past[e.name].shape[-1]

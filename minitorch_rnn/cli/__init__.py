@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from minitorch_rnn import __version__
 from minitorch_rnn.cli import check, sample, train
-from minitorch_rnn.errors import BackendError, DataError, NonFiniteError, RunError
+from minitorch_rnn.errors import BackendError, ColumnError, DataError, NonFiniteError, RunError
 
 __all__ = ["main", "parser"]
 
@@ -22,6 +22,8 @@ examples:
   minitorch-rnn train --text book.txt          the same of your text
   minitorch-rnn sample --prompt 'def '         what the newest model writes
   minitorch-rnn check                          do graph, slides, differences and PyTorch agree?
+  minitorch-rnn check --network elman jordan   of these networks of the lecture
+  minitorch-rnn check --random 100             of 100 networks that nobody thought of
 
 exit status: 0 done, 1 failed (the message says why), 2 wrong usage, 130 interrupted"""
 
@@ -49,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         status = int(options.run(options))
         sys.stdout.flush()
         return status
-    except (BackendError, DataError, NonFiniteError, RunError) as error:
+    except (BackendError, ColumnError, DataError, NonFiniteError, RunError) as error:
         print(f"minitorch-rnn: {error}", file=sys.stderr)
         return 1
     except MemoryError as error:

@@ -1,11 +1,30 @@
 """`minitorch-rnn check`: the agreement certificate."""
 
 import argparse
+import itertools
 import json
+import sys
+from collections.abc import Iterator
 from typing import Any
 
-from minitorch_rnn.agreement import certificate
-from minitorch_rnn.cli.options import Commands, coloured, seed
+from minitorch_rnn.agreement import (
+    COLUMNS,
+    Agreement,
+    columns,
+    layers,
+    matrix,
+    random_agreements,
+)
+from minitorch_rnn.bptt.divergences import DIVERGENCES
+from minitorch_rnn.cli.options import Commands, coloured, count, seed
+from minitorch_rnn.column import VARIANTS, Column
+from minitorch_rnn.data import read_text
+
+_DESCRIPTION = """\
+Compare the graph's gradients with every other road to them: the slides' backpropagation through
+time, differences, the complex step, real-time recurrent learning and, where it is installed,
+PyTorch. Without options, for every network of the lecture, divergence and variant. The exit status
+is 1 if any quantity of any of them disagrees."""
 
 
 def add_to(commands: Commands) -> None:
@@ -13,34 +32,95 @@ def add_to(commands: Commands) -> None:
     command = commands.add_parser(
         "check",
         help="compare the graph's gradients with every other road to them",
-        description="Print, for RNNs of 1 to 3 layers, in how many digits the graph's gradients "
-        "agree with the slides' BPTT, with differences, with the complex step and, where it is "
-        "installed, with PyTorch. The exit status is 1 if any of them disagrees.",
+        description=_DESCRIPTION,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    which = command.add_mutually_exclusive_group()
+    which.add_argument(
+        "--network", nargs="+", choices=COLUMNS, metavar="NAME", help=f"of {', '.join(COLUMNS)}"
+    )
+    which.add_argument("--spec", metavar="FILE", help="a column of your own, as JSON")
+    which.add_argument("--random", type=count, metavar="N", help="draw N columns at random")
+    command.add_argument(
+        "--divergence", choices=DIVERGENCES, metavar="NAME", help=f"of {', '.join(DIVERGENCES)}"
+    )
+    command.add_argument(
+        "--variant", choices=VARIANTS, metavar="NAME", help=f"of {', '.join(VARIANTS)}"
+    )
+    command.add_argument("--tables", action="store_true", help="show every quantity")
     command.add_argument("--json", action="store_true", help="print the rows as one JSON list")
     command.add_argument("--seed", type=seed, default=0, help="draws networks and data (0)")
     command.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
-    """Print the certificate; 0 if everything agrees."""
-    rows: list[dict[str, Any]] = []
-    skipped: dict[str, str] = {}
-    for agreement in certificate(options.seed):
-        rows += agreement.rows()
-        skipped |= agreement.skipped
-        if not options.json:
-            print(f"{agreement}\n", flush=True)
-    agrees = all(row["agrees"] for row in rows)
+    """Print what was found; 0 if everything agrees."""
+    found: list[Agreement] = []
+    for agreements, summary in _groups(options):
+        found += agreements
+        if options.json:
+            continue
+        for agreement in agreements:
+            if options.tables or not agreement:
+                print(f"{agreement}\n", flush=True)
+        if not options.tables:
+            print(summary, flush=True)
     if options.json:
-        print(json.dumps(rows, indent=2))
-        return 0 if agrees else 1
-    roads = {road for row in rows for road in row["digits"]}
-    networks = {(row["network"], row["divergence"]) for row in rows}
-    print(f"{len(networks)} networks, {len(rows)} quantities; fewest digits of agreement:")
-    for road in sorted(roads):
-        print(f"  {road:<13}{min(row['digits'].get(road, 99) for row in rows):5.1f}")
-    for road, reason in skipped.items():
-        print(f"  {road:<13}skipped: {reason}")
-    print(coloured("all agree", "green") if agrees else coloured("DISAGREEMENT", "red"))
-    return 0 if agrees else 1
+        print(json.dumps([row for agreement in found for row in agreement.rows()], indent=2))
+    elif found:
+        _conclude(found)
+    if not found:
+        print(
+            f"minitorch-rnn: {options.divergence} needs a network with a softmax output",
+            file=sys.stderr,
+        )
+    return 0 if found and all(found) else 1
+
+
+def _groups(options: argparse.Namespace) -> Iterator[tuple[list[Agreement], str]]:
+    """Agreements that are shown together, and how they are summed up."""
+    divergences = [options.divergence] if options.divergence else None
+    variants = [options.variant] if options.variant else None
+    chosen: list[Any] = [COLUMNS[name] for name in options.network or COLUMNS]
+    if options.random:
+        yield from _drawn(options)
+        return
+    if options.spec is not None:
+        chosen = [Column.from_json(read_text(options.spec))]
+    elif not (options.network or divergences or variants):
+        for agreement in layers(options.seed):
+            yield [agreement], agreement.line
+    for column in chosen:
+        if agreements := list(columns(column, options.seed, divergences, variants)):
+            yield agreements, f"\n{matrix(agreements)}"
+
+
+def _drawn(options: argparse.Namespace) -> Iterator[tuple[list[Agreement], str]]:
+    """Columns drawn at random, by the hundred; one that fails is printed, to be kept."""
+    drawn = random_agreements(options.random, options.seed)
+    while some := list(itertools.islice(drawn, 100)):
+        for column, agreement in some:
+            if not (agreement or options.json):
+                print(f"{column}\n{column.to_json()}")
+        agreements = [agreement for _, agreement in some]
+        agree = sum(map(bool, agreements))
+        yield agreements, f"to {agreements[-1].network}: {agree} of {len(some)} agree"
+
+
+def _conclude(found: list[Agreement]) -> None:
+    networks = len({agreement.network for agreement in found})
+    quantities = sum(len(agreement.digits) for agreement in found)
+    print(
+        f"\n{networks} networks in {len(found)} settings, {quantities} quantities; "
+        "fewest digits of agreement:"
+    )
+    least = [agreement.fewest for agreement in found]
+    for road in dict.fromkeys(road for digits in least for road in digits):
+        print(f"  {road:<13}{min(digits.get(road, 99) for digits in least):5.1f}")
+    if reason := next((a.skipped["torch"] for a in found if "torch" in a.skipped), None):
+        print(f"  {'torch':<13}skipped: {reason}")
+    wrong = sum(not agreement for agreement in found)
+    if wrong:
+        print(coloured(f"DISAGREEMENT in {wrong} of {len(found)}", "red"))
+    else:
+        print(coloured("all agree", "green"))

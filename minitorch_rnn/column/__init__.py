@@ -1,5 +1,6 @@
 """The lecture's networks as plain data: columns of nodes and edges; nothing here computes."""
 
+from minitorch_rnn.column.gated import encoder_decoder, gru, lstm
 from minitorch_rnn.column.networks import (
     NETWORKS,
     bidirectional,
@@ -7,11 +8,8 @@ from minitorch_rnn.column.networks import (
     cross_layer,
     delayed,
     elman,
-    encoder_decoder,
     explicit_memory,
-    gru,
     jordan,
-    lstm,
     narx,
     narx_shaded,
     state_space,

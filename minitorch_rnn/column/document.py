@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Mapping
 from typing import Any
 
 from minitorch_rnn.column.spec import Column, Edge, Input, Layer, Product
@@ -41,7 +40,7 @@ def read(text: str) -> Column:
     whole = _fields("the column", whole, ("name", "nodes", "edges", "output"))
     nodes = []
     for i, entry in enumerate(_listed(whole, "nodes")):
-        entry = dict(_mapping(f"nodes[{i}]", entry))
+        entry = _mapping(f"nodes[{i}]", entry)
         kind = entry.pop("kind", "layer")
         if not isinstance(kind, str) or kind not in _KINDS:
             raise ColumnError(
@@ -55,29 +54,29 @@ def read(text: str) -> Column:
     return Column(whole["name"], tuple(nodes), tuple(edges), whole["output"])
 
 
-def _mapping(where: str, value: Any) -> Mapping[str, Any]:
-    if not isinstance(value, Mapping):
-        raise ColumnError(f"from_json: {where} is {value!r:.60}; an object is needed.")
-    return value
+def _mapping(where: str, value: Any) -> dict[str, Any]:
+    if isinstance(value, dict):
+        return dict(value)
+    raise ColumnError(f"from_json: {where} is {value!r:.60}; an object is needed.")
 
 
-def _fields(where: str, value: Any, needed: tuple[str, ...]) -> Mapping[str, Any]:
-    value = _mapping(where, value)
-    if set(value) != set(needed):
+def _fields(where: str, value: Any, needed: tuple[str, ...]) -> dict[str, Any]:
+    found = _mapping(where, value)
+    if set(found) != set(needed):
         raise ColumnError(
-            f"from_json: {where} has the fields {', '.join(value) or 'none'}; "
+            f"from_json: {where} has the fields {', '.join(found) or 'none'}; "
             f"needed are {', '.join(needed)}."
         )
-    return value
+    return found
 
 
-def _listed(whole: Mapping[str, Any], field: str) -> list[Any]:
+def _listed(whole: dict[str, Any], field: str) -> list[Any]:
     if not isinstance(whole[field], list):
         raise ColumnError(f"from_json: {field} is {whole[field]!r:.60}; a list is needed.")
     return list(whole[field])
 
 
-def _made(where: str, kind: Any, entry: Mapping[str, Any]) -> Any:
+def _made(where: str, kind: Any, entry: dict[str, Any]) -> Any:
     """A node or an edge of the fields in `entry`."""
     known = {field.name: field.default for field in dataclasses.fields(kind)}
     if unknown := set(entry) - set(known):

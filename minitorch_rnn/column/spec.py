@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, ClassVar
@@ -130,7 +130,7 @@ class Edge(_Shown):
 
     source: str
     target: str
-    delay: int | Iterable[int] = 0
+    delay: Any = 0
     gradient: str = "full"
     weight: Any = "learned"
     shares: str | None = None
@@ -221,7 +221,7 @@ class Column:
         """The parts that are computed one after another: see `Component`."""
         return components(
             [node.name for node in self.nodes if node.kind != "input"],
-            [(e.source, e.target, int(e.delay)) for e in self.edges],  # type: ignore[call-overload]
+            [(e.source, e.target, e.delay) for e in self.edges],
             {node.name for node in self.nodes if node.direction == "backward"},
         )
 
@@ -251,7 +251,7 @@ class Column:
     def offset(self, edge: Edge) -> int:
         """Where an edge reads, counted from t: -d, or +d if it leads into a backward node."""
         backward = self.node[edge.target].direction == "backward"
-        return int(edge.delay if backward else -edge.delay)  # type: ignore[arg-type, operator]
+        return int(edge.delay if backward else -edge.delay)
 
     def weight(self, edge: Edge) -> Any:
         """The name of an edge's parameter, or the value of its fixed weight."""

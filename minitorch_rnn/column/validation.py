@@ -72,7 +72,7 @@ def delays(column: Column, edge: Edge) -> tuple[int, ...]:
     """The delays of an edge as it was written: one number, or several."""
     given = edge.delay
     one = not isinstance(given, Sequence | range | set) or isinstance(given, str)
-    several = (given,) if one else tuple(given)  # type: ignore[arg-type]
+    several = (given,) if one else tuple(given)
     for d in several:
         if not isinstance(d, int) or isinstance(d, bool) or d < 0:
             raise ColumnError(
@@ -81,7 +81,7 @@ def delays(column: Column, edge: Edge) -> tuple[int, ...]:
             )
     if not several:
         raise ColumnError(f"{column.name}: {edge!r} has no delay at all; give at least one.")
-    return several  # type: ignore[return-value]
+    return several
 
 
 def fixed(column: Column, edge: Edge) -> Any:

@@ -166,7 +166,7 @@ class ColumnNetwork(Module):
             raise ShapeError(
                 f"{self!r}: free_run has a teacher of {len(teacher)} steps, x of none."
             )
-        outputs, _ = self({name: values[T:] for name, values in named.items()}, histories)
+        outputs: Tensor = self({n: values[T:] for n, values in named.items()}, histories)[0]
         return outputs
 
     def unroll(
