@@ -21,7 +21,7 @@ def run(rounds: int) -> str:
 def _candidates(T: int, H: int, L: int) -> dict[str, dict[str, Any]]:
     rng = np.random.default_rng(0)
     layers = range(1, L + 1)
-    params = {
+    params: dict[str, Any] = {
         "W_c": {l: rng.normal(size=(H, H)) / H for l in layers},
         "W_r": {l: rng.normal(size=(H, H)) / H for l in layers},
         "b": {l: rng.normal(size=H) for l in layers},
