@@ -227,8 +227,8 @@ TABLE = [
 
 BASES = {  # what a caller who does not know this library would expect
     "ShapeError": ValueError, "DTypeError": TypeError, "GraphError": RuntimeError,
-    "BackendError": RuntimeError, "DataError": ValueError, "StateError": RuntimeError,
-    "RunError": ValueError, "NonFiniteError": ArithmeticError,
+    "BackendError": RuntimeError, "ColumnError": ValueError, "DataError": ValueError,
+    "StateError": RuntimeError, "RunError": ValueError, "NonFiniteError": ArithmeticError,
 }  # fmt: skip
 
 

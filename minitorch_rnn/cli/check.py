@@ -50,7 +50,7 @@ def add_to(commands: Commands) -> None:
     command.add_argument("--tables", action="store_true", help="show every quantity")
     command.add_argument("--json", action="store_true", help="print the rows as one JSON list")
     command.add_argument("--seed", type=seed, default=0, help="draws networks and data (0)")
-    command.set_defaults(run=run)
+    command.set_defaults(run=run, wrong_usage=command.error)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -83,6 +83,8 @@ def _groups(options: argparse.Namespace) -> Iterator[tuple[list[Agreement], str]
     variants = [options.variant] if options.variant else None
     chosen: list[Any] = [COLUMNS[name] for name in options.network or COLUMNS]
     if options.random:
+        if divergences or variants:
+            options.wrong_usage("--random draws divergences and variants too; leave them out")
         yield from _drawn(options)
         return
     if options.spec is not None:

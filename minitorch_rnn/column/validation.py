@@ -178,6 +178,12 @@ def check_structure(column: Column) -> None:
             f"{column.name}: the output is {column.output!r}; it must be one of the layers, "
             f"{', '.join(n.name for n in column.nodes if n.kind != 'input') or 'of which is none'}."
         )
+    at_once = {(e.source, e.target) for e in column.edges if e.delay == 0}
+    if found := cycle(at_once):
+        raise ColumnError(
+            f"{column.name}: the edges of delay 0 form a cycle, {' -> '.join(found)}; "
+            "one of them needs a delay."
+        )
     for node in column.nodes:
         who = f"{column.name}: node {node.name!r}"
         if node.kind != "input" and not column.into[node.name]:
@@ -187,12 +193,6 @@ def check_structure(column: Column) -> None:
                 f"{who} has the history {node.history!r}, but no edge reads it at another time; "
                 "leave it at 'zeros'."
             )
-    at_once = {(e.source, e.target) for e in column.edges if e.delay == 0}
-    if found := cycle(at_once):
-        raise ColumnError(
-            f"{column.name}: the edges of delay 0 form a cycle, {' -> '.join(found)}; "
-            "one of them needs a delay."
-        )
     before = sources({(e.source, e.target) for e in column.edges})
     direction = {node.name: node.direction for node in column.nodes}
     for edge in column.edges:

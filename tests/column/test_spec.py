@@ -2,6 +2,7 @@
 
 import copy
 import dataclasses
+import math
 import pickle
 
 import numpy as np
@@ -38,11 +39,8 @@ WRONG = {
                    lambda: joined(nodes=(("x", 2), *NODES[1:]))),
     "node name with a digit first": ("net:|'1h'|digit", lambda: hidden(Layer("1h", 3))),
     "node name with a dot": ("net:|'h.1'|letters", lambda: hidden(Layer("h.1", 3))),
-    "empty node name": ("net:|''|letters", lambda: hidden(Layer("", 3))),
-    "node name that is no string": ("net:|None|letters", lambda: hidden(Layer(None, 3))),
     "duplicate node": ("net:|two nodes|'h'", lambda: joined(nodes=(*NODES, Product("h", 3)))),
     "size 0": ("node 'h'|size is 0|from 1", lambda: hidden(Layer("h", 0))),
-    "size 2.0": ("node 'h'|size is 2.0", lambda: hidden(Layer("h", 2.0))),
     "size True": ("node 'x'|size is True", lambda: joined(nodes=(Input("x", True), *NODES[1:]))),
     "history": ("node 'h'|history is 'ones'|'zeros', 'given', 'learned'",
                 lambda: hidden(Layer("h", 3, history="ones"))),
@@ -50,8 +48,6 @@ WRONG = {
                   lambda: hidden(Layer("h", 3, direction="up"))),
     "activation": ("node 'h'|'than'|'identity', 'relu', 'sigmoid', 'softmax', 'tanh'|Activation",
                    lambda: hidden(Layer("h", 3, "than"))),
-    "a bare function": ("node 'h'|<ufunc 'tanh'>|Activation",
-                        lambda: hidden(Layer("h", 3, np.tanh))),
     "softmax of size 1": ("node 'Y'|softmax|size 1|sigmoid|size 2",
                           lambda: joined(nodes=(*NODES[:2], Layer("Y", 1, "softmax")))),
     "bias": ("node 'h'|bias is 'no'|True or False", lambda: hidden(Layer("h", 3, bias="no"))),
@@ -62,26 +58,20 @@ WRONG = {
                        lambda: joined(Edge("h", "h", -1))),
     "delay 1.0": ("Edge('h', 'h', delay=1.0)|delay 1.0", lambda: joined(Edge("h", "h", 1.0))),
     "delay True": ("Edge('h', 'h', delay=True)|delay True", lambda: joined(Edge("h", "h", True))),
-    "delay '1'": ("Edge('h', 'h', delay='1')|delay '1'", lambda: joined(Edge("h", "h", "1"))),
     "one of several delays": ("delay=[1, -2]|delay -2", lambda: joined(Edge("h", "h", [1, -2]))),
-    "empty delays": ("Edge('h', 'h', delay=[])|no delay at all", lambda: joined(Edge("h", "h", []))),
-    "empty range": ("range(1, 1)|no delay at all", lambda: joined(Edge("h", "h", range(1, 1)))),
+    "empty delays": ("Edge('h', 'h', delay=[])|no delay", lambda: joined(Edge("h", "h", []))),
     "weight 'fixed'": ("Edge('h', 'h'|'fixed'|'learned', a number or a matrix",
                        lambda: joined(Edge("h", "h", 1, weight="fixed"))),
-    "weight None": ("Edge('h', 'h'|neither a number nor a matrix",
-                    lambda: joined(Edge("h", "h", 1, weight=None))),
     "weight in a vector": ("Edge('h', 'h'|neither a number nor a matrix",
                            lambda: joined(Edge("h", "h", 1, weight=[1.0, 2.0, 3.0]))),
     "number between two sizes": ("Edge('x', 'h', delay=1|number 0.5|'x' has 2|'h' has 3",
                                  lambda: joined(Edge("x", "h", 1, weight=0.5))),
     "matrix of another shape": ("Edge('x', 'h'|(2, 3)|3 units in 'h'|2 in 'x'|(3, 2)",
                                 lambda: joined(Edge("x", "h", 1, weight=[[1, 2, 3], [4, 5, 6]]))),
-    "ragged matrix": ("Edge('x', 'h'|(3, 1|2)|(3, 2)".replace("1|2", "1"),
+    "ragged matrix": ("Edge('x', 'h'|of shape (3, 1|(3, 2)",
                       lambda: joined(Edge("x", "h", 1, weight=[[1, 2], [3], [4, 5]]))),
-    "weight nan": ("Edge('h', 'h'|not finite",
-                   lambda: joined(Edge("h", "h", 1, weight=float("nan")))),
-    "matrix with inf": ("Edge('Y', 'Y'|not finite",
-                        lambda: joined(Edge("Y", "Y", 1, weight=[[float("inf")]]))),
+    "weight nan": ("'h'|not finite", lambda: joined(Edge("h", "h", 1, weight=math.nan))),
+    "matrix with inf": ("'Y'|not finite", lambda: joined(Edge("Y", "Y", 1, weight=[[math.inf]]))),
     "edge into an input": ("Edge('h', 'x', delay=1|the input 'x'|data",
                            lambda: joined(Edge("h", "x", 1))),
     "gradient": ("Edge('h', 'h', delay=1, gradient='none'|'full' and 'blocked'",
@@ -92,17 +82,13 @@ WRONG = {
                              lambda: joined(Edge("h", "h", 2), Edge("h", "h", range(1, 4)))),
     "edge name with a dot": ("'a.b'|without '.'", lambda: joined(Edge("h", "h", 1, name="a.b"))),
     "empty edge name": ("Edge('h', 'h'|name ''", lambda: joined(Edge("h", "h", 1, name=""))),
-    "edge name 5": ("Edge('h', 'h'|name 5", lambda: joined(Edge("h", "h", 1, name=5))),
     "two edges of one name": ("Edge('h', 'h'|two edges|'x->h'",
                               lambda: joined(Edge("h", "h", 1, name="x->h"))),
     "shares of unknown": ("Edge('h', 'h'|'W'|x->h, h->Y, h(t-1)->h",
                           lambda: joined(Edge("h", "h", 1, shares="W"))),
-    "shares 5": ("Edge('h', 'h'|weight of 5", lambda: joined(Edge("h", "h", 1, shares=5))),
     "shares of a sharing edge": ("Edge('h', 'h', delay=3|'h(t-2)->h'|of its own", lambda: joined(
         Edge("h", "h", 1), Edge("h", "h", 2, shares="h(t-1)->h"),
         Edge("h", "h", 3, shares="h(t-2)->h"))),
-    "shares of itself": ("Edge('h', 'h'|'h(t-1)->h'|of its own",
-                         lambda: joined(Edge("h", "h", 1, shares="h(t-1)->h"))),
     "fixed and shared": ("Edge('h', 'h', delay=2|'h(t-1)->h'|other none", lambda: joined(
         Edge("h", "h", 1), Edge("h", "h", 2, weight=1.0, shares="h(t-1)->h"))),
     "shares of another shape": ("Edge('h', 'h'|(3, 3)|'x->h'|(3, 2)",
@@ -110,16 +96,13 @@ WRONG = {
     "no input": ("net:|no Input", lambda: Column("net", NODES[1:], EDGES[1:], "Y")),
     "unknown output": ("net:|output is 'Z'|h, Y", lambda: joined(output="Z")),
     "an input as output": ("net:|output is 'x'|h, Y", lambda: joined(output="x")),
-    "inputs alone": ("net:|output is 'Y'|none", lambda: Column("net", NODES[:1], (), "Y")),
     "no incoming edge": ("node 'm'|no edge", lambda: joined(nodes=(*NODES, Product("m", 3)))),
     "history that is not read": ("node 'h'|history 'given'|no edge|'zeros'",
                                  lambda: hidden(Layer("h", 3, history="given"))),
     "self-loop of delay 0": ("delay 0|cycle|h -> h|needs a delay", lambda: joined(Edge("h", "h"))),
     "cycle of delay 0": ("delay 0|cycle|Y -> h -> Y|needs a delay", lambda: joined(Edge("Y", "h"))),
-    "forward and backward": ("cycle through|'f', which runs forward|'b', which runs backward",
+    "forward and backward": ("'f', which runs forward|'b', which runs backward",
                              lambda: two_ways(Edge("f", "b"), Edge("b", "f", 1))),
-    "a longer such cycle": ("which runs forward|which runs backward",
-                            lambda: two_ways(Edge("Y", "b", 1), Edge("b", "f", 1))),
     "teacher forcing without feedback": ("net:|teacher_forced|output 'Y'|at least 1|none",
                                          lambda: joined(Edge("h", "h", 1)).teacher_forced()),
     "teacher forcing, name taken": ("net, teacher-forced|two nodes|'h'",
@@ -157,18 +140,10 @@ def test_the_name_of_several_edges_counts_their_delays():
     assert [e.name for e in net.edges[2:]] == ["R[1]", "R[3]", "feedback"]
 
 
-REACHES = [
-    pytest.param((), {"x": (0, 0), "h": (0, 0), "Y": (0, 0)}, id="no time"),
-    pytest.param((Edge("h", "h", (1, 3)), Edge("x", "Y", 2)),
-                 {"x": (2, 0), "h": (3, 0), "Y": (0, 0)}, id="the longest delay counts"),
-    pytest.param((Edge("Y", "h", 1), Edge("Y", "Y", 2)),
-                 {"x": (0, 0), "h": (0, 0), "Y": (2, 0)}, id="feedback"),
-]  # fmt: skip
-
-
-@pytest.mark.parametrize("more, reach", REACHES)
-def test_a_node_is_read_as_far_back_as_its_edges_say(more, reach):
-    assert joined(*more).reach == reach
+def test_a_node_is_read_as_far_back_as_its_longest_delay():
+    assert joined().reach == {"x": (0, 0), "h": (0, 0), "Y": (0, 0)}
+    net = joined(Edge("x", "Y", 2), Edge("h", "h", (1, 3)), Edge("Y", "h", 1), Edge("Y", "Y", 2))
+    assert net.reach == {"x": (2, 0), "h": (3, 0), "Y": (2, 0)}
 
 
 def test_a_backward_node_reads_the_future():
@@ -177,21 +152,15 @@ def test_a_backward_node_reads_the_future():
 
 
 def test_every_parameter_has_the_shape_its_nodes_need():
-    net = hidden(
-        Layer("h", 3, history="learned"),
-        Edge("h", "h", 1), Edge("h", "h", 2, shares="h(t-1)->h"), Edge("x", "Y", 1),
-        Edge("Y", "Y", 1, weight=0.5),
-    )  # fmt: skip
+    shared, fixed = Edge("h", "h", 2, shares="h(t-1)->h"), Edge("Y", "Y", 1, weight=0.5)
+    net = hidden(Layer("h", 3, history="learned"), Edge("h", "h", 1), shared, fixed)
     assert net.shapes == {
         "weight.x->h": (3, 2), "weight.h->Y": (1, 3), "weight.h(t-1)->h": (3, 3),
-        "weight.x(t-1)->Y": (1, 2), "bias.h": (3,), "bias.Y": (1,), "history.h": (2, 3),
+        "bias.h": (3,), "bias.Y": (1,), "history.h": (2, 3),
     }  # fmt: skip
-    assert net.parameter_count == 6 + 3 + 9 + 2 + 3 + 1 + 6
-
-
-def test_neither_a_product_nor_a_layer_without_bias_has_a_bias():
+    assert net.parameter_count == 6 + 3 + 9 + 3 + 1 + 6
     for h in (Product("h", 3), Layer("h", 3, bias=False)):
-        assert "bias.h" not in hidden(h).shapes
+        assert hidden(h).parameter_count == 6 + 3 + 1
 
 
 def test_a_shared_weight_is_that_of_its_owner_learned_or_fixed():

@@ -1,0 +1,261 @@
+"""The networks of the lecture: each one's equations, parameters, fixed and blocked links."""
+
+import re
+
+import pytest
+
+from minitorch_rnn import column
+from minitorch_rnn.column import (
+    NETWORKS,
+    Activation,
+    bidirectional,
+    complete_narx,
+    cross_layer,
+    delayed,
+    elman,
+    encoder_decoder,
+    explicit_memory,
+    gru,
+    jordan,
+    lstm,
+    narx,
+    narx_shaded,
+    state_space,
+    with_skips,
+)
+from minitorch_rnn.errors import ColumnError
+
+I, H, O = 2, 3, 2
+
+PRINTED = {  # slide or source: the network, and what it must print
+    "41-42 one step": (narx(I, H, O, input_delays=0, output_delays=1), """\
+narx
+  h(t) = tanh(x(t) + Y(t-1) + b)
+  Y(t) = identity(h(t) + b)"""),
+    "43 several delays": (narx(I, H, O, 2, 3, "sigmoid", "softmax"), """\
+narx
+  h(t) = sigmoid(x(t) + x(t-1) + x(t-2) + Y(t-1) + Y(t-2) + Y(t-3) + b)
+  Y(t) = softmax(h(t) + b)"""),
+    "44 complete": (complete_narx(I, H, O, T_max=3), """\
+complete narx
+  h(t) = tanh(x(t) + x(t-1) + x(t-2) + Y(t-1) + Y(t-2) + b)
+  Y(t) = identity(h(t) + b)"""),
+    "45 teacher-forced": (narx(I, H, O, 1, 2).teacher_forced(), """\
+narx, teacher-forced
+  h(t) = tanh(x(t) + x(t-1) + D(t-1) + D(t-2) + b)
+  Y(t) = identity(h(t) + b)"""),
+    "46 explicit memory": (explicit_memory(I, H, O), """\
+explicit memory
+  m(t) = tanh(Y(t-1) + h(t-1) + m(t-1) + b)
+  h(t) = tanh(x(t) + m(t) + b)
+  Y(t) = identity(h(t) + b)"""),
+    "47 Jordan": (jordan(I, H, O, mu=0.25), """\
+jordan
+  m(t) = identity([Y(t-1)] + [0.25 m(t-1)])
+  h(t) = sigmoid(x(t) + m(t) + b)
+  Y(t) = identity(h(t) + b)"""),
+    "47 Jordan, running average": (jordan(I, H, O, mu=0.25, average=True), """\
+jordan average
+  m(t) = identity([0.75 Y(t-1)] + [0.25 m(t-1)])
+  h(t) = sigmoid(x(t) + m(t) + b)
+  Y(t) = identity(h(t) + b)"""),
+    "48 Elman": (elman(I, H, O), """\
+elman
+  h(t) = tanh(x(t) + [h(t-1)] + b)
+  Y(t) = identity(h(t) + b)"""),
+    "50-53, 64 one layer": (state_space(I, H, O), """\
+state space
+  h1(t) = tanh(x(t) + h1(t-1) + b)
+  Y(t) = identity(h1(t) + b)"""),
+    "54, 65, 72 several layers": (state_space(I, H, O, 3, output_activation="softmax"), """\
+state space, 3 layers
+  h1(t) = tanh(x(t) + h1(t-1) + b)
+  h2(t) = tanh(h1(t) + h2(t-1) + b)
+  h3(t) = tanh(h2(t) + h3(t-1) + b)
+  Y(t) = softmax(h3(t) + b)"""),
+    "66 two layers with skips": (with_skips(I, H, O), """\
+with skips
+  h1(t) = tanh(x(t) + h1(t-1) + b)
+  h2(t) = tanh(h1(t) + h2(t-1) + x(t) + b)
+  Y(t) = identity(h2(t) + h1(t) + b)"""),
+    "55 all skips": (with_skips(I, H, O, 3, input_to_output=True), """\
+with skips
+  h1(t) = tanh(x(t) + h1(t-1) + b)
+  h2(t) = tanh(h1(t) + h2(t-1) + x(t) + b)
+  h3(t) = tanh(h2(t) + h3(t-1) + x(t) + h1(t) + b)
+  Y(t) = identity(h3(t) + x(t) + h1(t) + h2(t) + b)"""),
+    "56 a more complex state": (cross_layer(I, H, O, 3), """\
+cross-layer
+  h1(t) = tanh(x(t) + h1(t-1) + h2(t-1) + h3(t-1) + b)
+  h2(t) = tanh(h1(t) + h2(t-1) + h1(t-1) + h3(t-1) + b)
+  h3(t) = tanh(h2(t) + h3(t-1) + h1(t-1) + h2(t-1) + b)
+  Y(t) = identity(h3(t) + b)"""),
+    "57 shades of NARX": (narx_shaded(I, H, O), """\
+narx-shaded
+  h1(t) = tanh(x(t) + h1(t-1) + Y(t-1) + b)
+  h2(t) = tanh(h1(t) + h2(t-1) + Y(t-1) + b)
+  Y(t) = identity(h2(t) + b)"""),
+    "58 other recurrences": (delayed(I, H, O), """\
+delayed
+  h1(t) = tanh(x(t) + h1(t-1) + h1(t-2) + h1(t-3) + b)
+  Y(t) = identity(h1(t) + b)"""),
+    "96-100 bidirectional": (bidirectional(I, H, O), """\
+bidirectional
+  h_f(t) = tanh(x(t) + h_f(t-1) + b)
+  h_b(t) = tanh(x(t) + h_b(t+1) + b)
+  Y(t) = identity(h_f(t) + h_b(t) + b)"""),
+    "deep bidirectional": (bidirectional(I, H, O, layers=2), """\
+bidirectional, 2 layers
+  h_f1(t) = tanh(x(t) + h_f1(t-1) + b)
+  h_b1(t) = tanh(x(t) + h_b1(t+1) + b)
+  h_f2(t) = tanh(h_f1(t) + h_b1(t) + h_f2(t-1) + b)
+  h_b2(t) = tanh(h_f1(t) + h_b1(t) + h_b2(t+1) + b)
+  Y(t) = identity(h_f2(t) + h_b2(t) + b)"""),
+    "LSTM": (lstm(I, H, O), """\
+lstm
+  i(t) = sigmoid(x(t) + h(t-1) + b)
+  f(t) = sigmoid(x(t) + h(t-1) + b)
+  g(t) = tanh(x(t) + h(t-1) + b)
+  o(t) = sigmoid(x(t) + h(t-1) + b)
+  kept(t) = identity(f(t) * c(t-1))
+  written(t) = identity(i(t) * g(t))
+  c(t) = identity(kept(t) + written(t))
+  squashed(t) = tanh(c(t))
+  h(t) = identity(o(t) * squashed(t))
+  Y(t) = identity(h(t) + b)"""),
+    "GRU": (gru(I, H, O), """\
+gru
+  q(t) = identity(h(t-1) + b)
+  r(t) = sigmoid(x(t) + h(t-1) + b)
+  z(t) = sigmoid(x(t) + h(t-1) + b)
+  kept(t) = identity(z(t) * h(t-1))
+  reset(t) = identity(r(t) * q(t))
+  n(t) = tanh(x(t) + reset(t) + b)
+  replaced(t) = identity(z(t) * n(t))
+  h(t) = identity(n(t) + -1 replaced(t) + kept(t))
+  Y(t) = identity(h(t) + b)"""),
+    "68 encoder-decoder": (encoder_decoder(I, H, O), """\
+encoder-decoder
+  read(t) = tanh(x(t) + e(t-1) + b)
+  held(t) = identity(phase(t) * e(t-1))
+  taken(t) = identity(phase(t) * read(t))
+  e(t) = identity(taken(t) + held(t))
+  write(t) = tanh(e(t) + d(t-1) + Y(t-1) + b)
+  d(t) = identity(phase(t) * write(t))
+  Y(t) = identity(d(t) + b)"""),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("net, text", PRINTED.values(), ids=PRINTED)
+def test_a_network_prints_the_equations_of_its_slide(net, text):
+    assert str(net) == text
+
+
+COUNTS = [  # weights, then biases, then histories, counted on the slide for I, H, O = 2, 3, 2
+    pytest.param(narx(I, H, O), 3 * 6 + 6 + 6, 5, 2 * 2 + 2, id="narx"),
+    pytest.param(explicit_memory(I, H, O), 6 + 9 + 9 + 6 + 9 + 6, 8, 3 + 3 + 2, id="memory"),
+    pytest.param(jordan(I, H, O), 6 + 6 + 6, 5, 2 + 2, id="jordan"),
+    pytest.param(elman(I, H, O), 6 + 9 + 6, 5, 3, id="elman"),
+    pytest.param(state_space(I, H, O, 2), 6 + 9 + 9 + 9 + 6, 8, 6, id="state-space"),
+    pytest.param(with_skips(I, H, O), 6 + 9 + 9 + 9 + 6 + 6 + 6, 8, 6, id="with-skips"),
+    pytest.param(delayed(I, H, O, 4), 6 + 4 * 9 + 6, 5, 4 * 3, id="delayed"),
+    pytest.param(bidirectional(I, H, O), 2 * (6 + 9 + 6), 8, 6, id="bidirectional"),
+    pytest.param(lstm(I, H, O), 4 * (6 + 9) + 6, 4 * 3 + 2, 6, id="lstm"),
+    pytest.param(gru(I, H, O), 3 * (6 + 9) + 6, 4 * 3 + 2, 3, id="gru"),
+]
+
+
+@pytest.mark.parametrize("net, weights, biases, histories", COUNTS)
+def test_a_network_learns_as_many_numbers_as_its_slide_has(net, weights, biases, histories):
+    assert net.parameter_count == weights + biases + histories
+
+
+def test_the_complete_narx_network_grows_linearly_with_the_length_of_the_sequence():
+    for T in (2, 3, 10, 50):
+        weights = T * H * I + (T - 1) * H * O + O * H
+        assert complete_narx(I, H, O, T_max=T).parameter_count == weights + H + O
+
+
+def test_in_jordans_network_the_links_into_the_memory_are_fixed_and_blocked():
+    for average, gain in ((False, 1.0), (True, 0.25)):
+        net = jordan(I, H, O, mu=0.75, average=average)
+        assert {e.name: net.weight(e) for e in net.blocked} == {
+            "Y(t-1)->m": gain, "m(t-1)->m": 0.75,
+        }  # fmt: skip
+        assert net.into["m"] == net.blocked
+        learned = {"weight.x->h", "weight.m->h", "weight.h->Y", "bias.h", "bias.Y"}
+        assert set(net.shapes) == learned | {"history.m", "history.Y"}
+
+
+def test_elmans_link_is_learned_and_blocked():
+    net = elman(I, H, O)
+    assert [e.name for e in net.blocked] == ["h(t-1)->h"]
+    assert net.shapes["weight.h(t-1)->h"] == (H, H)
+
+
+def test_elmans_network_unblocked_is_the_state_space_network():
+    lines = str(state_space(I, H, O)).replace("h1", "h").splitlines()
+    assert str(elman(I, H, O).unblocked()).splitlines()[1:] == lines[1:]
+
+
+def test_every_other_network_has_the_full_gradient():
+    blocked = {name for name, network in NETWORKS.items() if network(I, H, O).blocked}
+    assert blocked == {"jordan", "elman"}
+
+
+@pytest.mark.parametrize("network", [with_skips, cross_layer])
+def test_with_a_single_layer_there_is_nothing_to_skip_or_to_cross(network):
+    assert network(I, H, O, layers=1).edges == state_space(I, H, O).edges
+
+
+def test_each_gate_of_the_encoder_decoder_reads_its_own_phase():
+    net = encoder_decoder(I, H, O)
+    phases = {e.target: e.weight for e in net.edges if e.source == "phase"}
+    reading, writing = ((1.0, 0.0),) * H, ((0.0, 1.0),) * H
+    assert phases == {"taken": reading, "held": writing, "d": writing}
+
+
+OWN = Activation("square", lambda xp, z: z * z, lambda da, y, z: 2 * da * z)
+
+
+@pytest.mark.parametrize("network", NETWORKS.values(), ids=NETWORKS)
+def test_every_network_takes_an_output_function(network):
+    for function in ("softmax", OWN):
+        net = network(I, H, O, output_activation=function)
+        assert net.output == "Y" and net.node["Y"].activation == function
+        assert net.inputs["x"].size == I and net.node["Y"].size == O
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_every_network_names_its_slide_or_its_paper(name):
+    assert getattr(column, name.replace("-", "_")) is NETWORKS[name]
+    source = NETWORKS[name].__doc__.partition("Source: ")[2]
+    assert re.search(r"slides? \d+|\((19|20)\d\d\)", source)
+
+
+WRONG = {
+    "input delays": ("narx:|input_delays is -1|at least 0", lambda: narx(I, H, O, -1, 1)),
+    "output delays": ("narx:|output_delays 0|at least 1", lambda: narx(I, H, O, 0, 0)),
+    "history": ("narx:|'x'|history is 'ones'", lambda: narx(I, H, O, history="ones")),
+    "mu": ("jordan:|Edge('m', 'm'|not finite", lambda: jordan(I, H, O, mu=float("nan"))),
+    "activation": ("elman:|'h'|'than'|'tanh'", lambda: elman(I, H, O, "than")),
+    "softmax of one": ("gru:|'Y'|size 1", lambda: gru(I, H, 1, output_activation="softmax")),
+}  # fmt: skip
+WRONG |= {
+    f"no layers: {network.__name__}": (
+        "0 hidden layers|at least 1",
+        lambda network=network: network(I, H, O, layers=0),
+    )
+    for network in (state_space, with_skips, cross_layer, narx_shaded)
+}
+WRONG |= {
+    f"no units: {name}": ("size is 0|from 1", lambda network=network: network(I, 0, O))
+    for name, network in NETWORKS.items()
+}
+
+
+@pytest.mark.parametrize("parts, wrong", WRONG.values(), ids=WRONG)
+def test_a_wrong_argument_of_a_network_is_told(parts, wrong):
+    with pytest.raises(ColumnError) as caught:
+        wrong()
+    assert [part for part in parts.split("|") if part not in str(caught.value)] == [], caught.value
