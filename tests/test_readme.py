@@ -3,6 +3,9 @@
 import pathlib
 import re
 import tomllib
+from functools import reduce
+
+import minitorch_rnn
 
 ROOT = pathlib.Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -46,6 +49,24 @@ def test_every_file_that_is_linked_exists():
     links = re.findall(r"\]\((?!https?:)([^)#]+)\)", README)
     assert links
     assert all((ROOT / link).exists() for link in links)
+
+
+SLIDES = re.findall(
+    r"^\| (\d+)(?:–(\d+))? \| .+? \| `([\w.]+).*?` \| (\S+?)::(\w+) \|$", README, re.M
+)
+
+
+def test_the_table_of_slides_is_complete():
+    table = README[README.index("| slides | what") : README.index("Beyond the deck")]
+    assert table.count("\n| ") == len(SLIDES)  # every row was understood
+    told = [n for first, last, *_ in SLIDES for n in range(int(first), int(last or first) + 1)]
+    assert set(told) == set(range(41, 101))
+
+
+def test_every_function_and_every_test_in_the_table_of_slides_exists():
+    for _, _, function, file, test in SLIDES:
+        assert reduce(getattr, function.split("."), minitorch_rnn) is not None, function
+        assert f"def {test}(" in (ROOT / file).read_text(encoding="utf-8"), f"{file}::{test}"
 
 
 def test_pytorch_is_an_extra_of_its_own():

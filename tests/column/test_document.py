@@ -213,12 +213,10 @@ WORDS = ["x", "h", "p", "Y", "R", "h->p", "learned", "zeros", "full", "blocked",
          "input", "layer", "product", "softmax", "name", "nodes", "size", "delay"]  # fmt: skip
 LEAVES = [st.none(), st.booleans(), st.integers(-1, 4), st.integers(-(2**70), 2**70), st.floats(),
           st.sampled_from(WORDS), st.text(max_size=5)]  # fmt: skip
-VALUES = st.recursive(
+KEYS = st.sampled_from(WORDS) | st.text(max_size=3)
+VALUES = st.one_of(LEAVES) | st.recursive(
     st.one_of(LEAVES),
-    lambda inner: st.one_of(
-        st.lists(inner, max_size=4),
-        st.dictionaries(st.sampled_from(WORDS) | st.text(max_size=3), inner, max_size=4),
-    ),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(KEYS, inner, max_size=4),
     max_leaves=12,
 )
 
