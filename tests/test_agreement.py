@@ -111,7 +111,7 @@ def test_the_certificate_covers_every_kind_of_network(certificate):
     assert len({a.divergence for a in certificate}) == 4
 
 
-def test_every_quantity_of_the_certificate_agrees_in_ten_digits_or_by_differences_in_nine(certificate):
+def test_every_quantity_agrees_in_ten_digits_and_with_differences_in_nine(certificate):
     for agreement in certificate:
         assert agreement.agrees
         for quantity, found in agreement.digits.items():

@@ -200,21 +200,21 @@ SLIPS = {
     "an open link is blocked": (
         explicit, "backward", 'e.gradient == "full"', "e.delay == 0", {}),
     "the history has no gradient": (
-        explicit, "backward", '+= histories[node.name].sum(axis=1)', "+= 0", {}),
+        explicit, "_of_parameters", '+= histories[node.name].sum(axis=1)', "+= 0", {}),
     "the history's gradient is one column off": (
         explicit, "backward", "[da[n][:before], da[n]", "[da[n][1 : before + 1], da[n]",
         {"name": "delayed"}),
     "a shared weight's gradient is overwritten": (
-        explicit, "backward", "d[name] += ", "d[name] = ", {"name": SHARED}),
+        explicit, "_of_parameters", "d[name] += ", "d[name] = ", {"name": SHARED}),
     "a weight sees a(t) for a(t-d)": (
-        explicit, "backward", "_rows(past[e.name])", "_rows(trace.at(e.source))", {}),
+        explicit, "_of_parameters", "_rows(past[e.name])", "_rows(trace.at(e.source))", {}),
     "every delay counts as one": (
         explicit, "backward", "shifted(column, arrays, T, e.source, column.offset(e))",
         "shifted(column, arrays, T, e.source, -min(e.delay, 1))", {"name": "delayed"}),
     "a gate forgets the other factor": (
         explicit, "backward", "du[e.name][t] *= ", "0 * ", {"name": "lstm"}),
     "the bias sees the last step only": (
-        explicit, "backward", ".sum(axis=(0, 1))", "[-1].sum(axis=0)", {}),
+        explicit, "_of_parameters", ".sum(axis=(0, 1))", "[-1].sum(axis=0)", {}),
     "the slope of the activation is forgotten": (
         explicit, "backward", "f[n].jacobian_product(dy[n][t], y[n][t], z[n][t])", "dy[n][t]", {}),
     "the backward net is swept the wrong way": (

@@ -299,7 +299,7 @@ def test_real_time_recurrent_learning_is_bptt(rng, name):
     same(found, rtrl.gradients(column, params, trace, dY))
 
 
-FULL = [chunked(T), chunked(T + 3), per_loss_window(T), williams_peng(T, 1), williams_peng(T, 2)]
+FULL = [chunked(T), chunked(T + 3), per_loss_window(T), williams_peng(T, 1), williams_peng(T, 4)]
 
 
 @pytest.mark.parametrize("truncation", FULL, ids=lambda t: t.name)

@@ -22,60 +22,55 @@ def gradients(
         import torch
     except ImportError:
         raise Skip("PyTorch is not installed: pip install torch") from None
+    for node in column.nodes:
+        if not isinstance(node.activation, str):
+            raise Skip(f"{node.activation.name} is a Python function that PyTorch cannot run")
+    T, B = dY.shape[:2]
+    arrays = params | x | {f"history.{n}": h for n, h in given.items()}
+    # Offsets of every z: their gradients are those of z.
+    computed = {n: node.size for n, node in column.node.items() if n not in x}
+    arrays |= {f"dz({n})": np.zeros((T, B, size)) for n, size in computed.items()}
+    leaf = {n: torch.tensor(a, dtype=torch.float64, requires_grad=True) for n, a in arrays.items()}
+    for losses, first in windows:
+        outputs: Any = torch.stack(_unrolled(column, leaf, T, B, first))
+        seed = torch.tensor(np.ascontiguousarray(dY[losses.start : losses.stop]))
+        outputs[losses.start : losses.stop].backward(seed)
+    return {n: np.zeros(v.shape) if v.grad is None else v.grad.numpy() for n, v in leaf.items()}
+
+
+def _unrolled(column: Column, leaf: dict[str, Any], T: int, B: int, first: int) -> list[Any]:
+    """Y(t) for all t, with the graph cut off before column `first`."""
+    import torch
+
     functions: dict[Any, Any] = {
         "identity": lambda z: z, "relu": torch.relu, "sigmoid": torch.sigmoid, "tanh": torch.tanh,
         "softmax": lambda z: torch.softmax(z, dim=-1),
     }  # fmt: skip
-    for node in column.nodes:
-        if not isinstance(node.activation, str):
-            raise Skip(f"{node.activation.name} is a Python function that PyTorch cannot run")
-    histories = {f"history.{n}": h for n, h in given.items()}
-    leaf = {n: torch.tensor(a, requires_grad=True) for n, a in (params | x | histories).items()}
-    T, B = next(iter(x.values())).shape[:2]
-    # Offsets of every z: their gradients are those of z.
-    shapes = {n: (T, B, node.size) for n, node in column.node.items() if n not in x}
-    leaf |= {
-        f"dz({n})": torch.zeros(shape, dtype=torch.float64, requires_grad=True)
-        for n, shape in shapes.items()
-    }
+    a: dict[str, dict[int, Any]] = {n: dict(enumerate(leaf[n])) for n in column.inputs}
+    for n, (before, after) in column.reach.items():
+        nothing = torch.zeros(before + after, B, column.node[n].size, dtype=torch.float64)
+        for k, row in enumerate(leaf.get(f"history.{n}", nothing)):
+            at = k - before if k < before else T + k - before
+            a.setdefault(n, {})[at] = row if row.ndim == 2 else row.expand(B, -1)
+        a.setdefault(n, {})
 
-    def value(edge: Any, a: dict[str, dict[int, Any]], t: int, first: int) -> Any:
+    def term(edge: Any, t: int) -> Any:
         at = t + column.offset(edge)
-        s = a[edge.source][at]
-        s = s.detach() if edge.gradient == "blocked" or max(at, -1) < first else s
+        value = a[edge.source][at]
+        if edge.gradient == "blocked" or max(at, -1) < first:
+            value = value.detach()
         weight = column.weight(edge)
         if isinstance(weight, float):
-            return weight * s
-        return (
-            s
-            @ (
-                leaf[weight]
-                if isinstance(weight, str)
-                else torch.tensor(weight, dtype=torch.float64)
-            ).T
-        )
+            return weight * value
+        W = leaf[weight] if isinstance(weight, str) else torch.tensor(weight, dtype=torch.float64)
+        return value @ W.T
 
-    for window in windows:
-        a: dict[str, dict[int, Any]] = {n: {} for n in column.node}
-        for n, (before, after) in column.reach.items():
-            rows = leaf.get(
-                f"history.{n}",
-                torch.zeros(before + after, B, column.node[n].size, dtype=torch.float64),
-            )
-            for k in range(before + after):
-                row = rows[k] if rows.ndim == 3 else rows[k].expand(B, -1)
-                a[n][k - before if k < before else T + k - before] = row
-        for n in x:
-            a[n] |= dict(enumerate(leaf[n]))
-        for part in column.components:
-            for t in reversed(range(T)) if part.backward else range(T):
-                for n in part.nodes:
-                    terms = [value(e, a, t, window.first) for e in column.into[n]]
-                    node = column.node[n]
-                    z = torch.stack(terms)
-                    z = z.prod(0) if node.kind == "product" else z.sum(0)
-                    z = (z + leaf[f"bias.{n}"] if node.bias else z) + leaf[f"dz({n})"][t]
-                    a[n][t] = functions[node.activation](z)
-        Y: Any = torch.stack([a[column.output][t] for t in window.losses])
-        Y.backward(torch.tensor(np.ascontiguousarray(dY[window.losses.start : window.losses.stop])))
-    return {n: np.zeros(v.shape) if v.grad is None else v.grad.numpy() for n, v in leaf.items()}
+    for part in column.components:
+        for t in reversed(range(T)) if part.backward else range(T):
+            for n in part.nodes:
+                node = column.node[n]
+                terms = torch.stack([term(edge, t) for edge in column.into[n]])
+                z = terms.prod(0) if node.kind == "product" else terms.sum(0)
+                z = (z + leaf[f"bias.{n}"] if node.bias else z) + leaf[f"dz({n})"][t]
+                a[n][t] = functions[node.activation](z)
+    return [a[column.output][t] for t in range(T)]

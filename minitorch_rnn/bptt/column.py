@@ -156,8 +156,9 @@ def backward(
         for arrays in (a, da)
     )
     # du is what reaches W_e a_s: dz of a layer; in a product, dz times the other factors.
+    products = {n for n in z if column.node[n].kind == "product"}
     du = {
-        e.name: np.zeros_like(z[e.target]) if _in_product(column, e) else dz[e.target]
+        e.name: np.zeros_like(z[e.target]) if e.target in products else dz[e.target]
         for e in column.edges
     }
 
@@ -168,12 +169,11 @@ def backward(
             for n in reversed(part.nodes):
                 dz[n][t] = f[n].jacobian_product(dy[n][t], y[n][t], z[n][t])
                 for e in into[n]:
-                    if du[e.name] is not dz[n]:
+                    if n in products:
                         du[e.name][t] = dz[n][t]
-                        for other in into[n]:
-                            if other is not e:
-                                factor = _transposed(W[other.name])
-                                du[e.name][t] *= _times_weight(past[other.name][t], factor)
+                        for other in (o for o in into[n] if o is not e):
+                            factor = _transposed(W[other.name])
+                            du[e.name][t] *= _times_weight(past[other.name][t], factor)
                     if e.gradient == "full":  # note the addition: a_s(t-d) may have other users
                         back[e.name][t] += _times_weight(du[e.name][t], W[e.name])
 
@@ -185,6 +185,14 @@ def backward(
         for n, (before, after) in column.reach.items()
         if before + after
     }
+    return Gradients(_of_parameters(trace, du, past, dz, histories), histories, dz, dy)
+
+
+def _of_parameters(
+    trace: Trace, du: Mapping[Any, Array], past: Mapping[Any, Array], dz: Arrays, histories: Arrays
+) -> Arrays:
+    """dW_e = sum_t outer(du_e(t), a_s(t-d)), db_n = sum_t dz_n(t), and the learned histories'."""
+    column = trace.column
     d = {name: np.zeros(shape, trace.Y.dtype) for name, shape in column.shapes.items()}
     for e in column.edges:
         if isinstance(name := column.weight(e), str):  # shared weights add up
@@ -194,7 +202,7 @@ def backward(
             d[f"bias.{node.name}"] += dz[node.name].sum(axis=(0, 1))
         if node.history == "learned" and node.name not in trace.given:
             d[f"history.{node.name}"] += histories[node.name].sum(axis=1)
-    return Gradients(d, histories, dz, dy)
+    return d
 
 
 def _times(part: Component, when: slice) -> list[Any]:
@@ -219,10 +227,6 @@ def _transposed(weight: Any) -> Any:
 
 def _times_weight(rows: Array, weight: Any) -> Any:
     return rows * weight if isinstance(weight, float) else rows @ weight
-
-
-def _in_product(column: Column, edge: Any) -> bool:
-    return column.node[edge.target].kind == "product"
 
 
 def _rows(array: Array) -> Array:

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from minitorch_rnn.column import Column
+from minitorch_rnn.column.data import check_histories, check_inputs, named_inputs
 from minitorch_rnn.errors import DTypeError, ShapeError
 
 Array = np.ndarray
@@ -94,36 +95,17 @@ def beginning(
 
 
 def _checked_inputs(column: Column, inputs: Any) -> Arrays:
-    who, names = f"{column.name}: forward", list(column.inputs)
-    if not isinstance(inputs, Mapping):
-        if len(names) > 1:
-            raise ShapeError(
-                f"{who}: one array came, but there are {len(names)} inputs; "
-                f"give a dictionary of {', '.join(names)}."
-            )
-        inputs = {names[0]: inputs}
-    if set(inputs) != set(names):
-        raise ShapeError(f"{who}: inputs are {', '.join(inputs)}; needed are {', '.join(names)}.")
-    x = {name: np.asarray(inputs[name]) for name in names}
+    who = f"{column.name}: forward"
+    x = {name: np.asarray(v) for name, v in named_inputs(column, who, inputs).items()}
     for name, values in x.items():
         if values.dtype.kind not in "biufc":
             raise DTypeError(f"{who}: {name} is {values.dtype}; numbers are needed.")
-        size = column.node[name].size
-        if values.ndim < 3 or values.shape[-1] != size:
+        if values.ndim < 3:
             raise ShapeError(
-                f"{who}: {name} has shape {values.shape}; needed is (T, B, {size}), "
-                f"as the node {name!r} has {size} units."
+                f"{who}: {name} has shape {values.shape}, that is {values.ndim} axes; "
+                "needed are 3, (T, B, I)."
             )
-        if len(values) == 0:
-            raise ShapeError(
-                f"{who}: {name} has shape {values.shape}, that is 0 time steps; "
-                "expected at least one time step."
-            )
-        if values.shape[:-1] != x[names[0]].shape[:-1]:
-            raise ShapeError(
-                f"{who}: {name} has shape {values.shape}, {names[0]} {x[names[0]].shape}; "
-                "they must agree in T and B."
-            )
+    check_inputs(column, who, {name: values.shape for name, values in x.items()})
     return x
 
 
@@ -139,26 +121,9 @@ def _check_parameters(column: Column, params: Mapping[str, Any]) -> None:
 
 
 def _checked_histories(column: Column, histories: Mapping[str, Any] | None, B: int) -> Arrays:
-    who, found = f"{column.name}: forward", {}
-    known = {n: sum(ends) for n, ends in column.reach.items() if any(ends)}
-    for name, values in (histories or {}).items():
-        if name not in known:
-            raise ShapeError(
-                f"{who}: a history came for {name!r}; nodes that have one are "
-                f"{', '.join(known) or 'none'}."
-            )
-        found[name] = np.asarray(values)
-        needed = (known[name], B, column.node[name].size)
-        came = found[name].shape
-        if (came[:1] + came[-2:] if len(came) > 2 else came) != needed:
-            raise ShapeError(
-                f"{who}: the history of {name!r} has shape {came}; {known[name]} columns, a batch "
-                f"of {B} and {column.node[name].size} units need {needed}."
-            )
-    for node in column.nodes:
-        if node.history == "given" and node.name not in found:
-            raise ShapeError(
-                f"{who}: the history of {node.name!r} is to be given, in the shape "
-                f"({known[node.name]}, {B}, {node.size}), and none came."
-            )
+    found = {name: np.asarray(values) for name, values in (histories or {}).items()}
+    shapes = {  # without the axes of copies
+        name: h.shape[:1] + h.shape[-2:] if h.ndim > 3 else h.shape for name, h in found.items()
+    }
+    check_histories(column, f"{column.name}: forward", shapes, B)
     return found

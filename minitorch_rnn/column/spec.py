@@ -196,6 +196,10 @@ class Column:
         return {node.name: node for node in self.nodes}
 
     @cached_property
+    def _edge(self) -> dict[str | None, Edge]:
+        return {edge.name: edge for edge in self.edges}
+
+    @cached_property
     def inputs(self) -> dict[str, Input]:
         """The input nodes by name."""
         return {node.name: node for node in self.nodes if isinstance(node, Input)}
@@ -203,9 +207,10 @@ class Column:
     @cached_property
     def into(self) -> dict[str, tuple[Edge, ...]]:
         """The edges that lead into each node."""
-        return {
-            node.name: tuple(e for e in self.edges if e.target == node.name) for node in self.nodes
-        }
+        into: dict[str, list[Edge]] = {node.name: [] for node in self.nodes}
+        for edge in self.edges:
+            into[edge.target].append(edge)
+        return {name: tuple(edges) for name, edges in into.items()}
 
     @cached_property
     def reach(self) -> dict[str, tuple[int, int]]:
@@ -235,7 +240,7 @@ class Column:
         size = {node.name: node.size for node in self.nodes}
         shapes: dict[str, tuple[int, ...]] = {}
         for e in self.edges:
-            if e.weight == "learned" and e.shares is None:
+            if isinstance(e.weight, str) and e.shares is None:
                 shapes[f"weight.{e.name}"] = (size[e.target], size[e.source])
         shapes |= {f"bias.{node.name}": (node.size,) for node in self.nodes if node.bias}
         for node in self.nodes:
@@ -255,8 +260,8 @@ class Column:
 
     def weight(self, edge: Edge) -> Any:
         """The name of an edge's parameter, or the value of its fixed weight."""
-        owner = next(e for e in self.edges if e.name == (edge.shares or edge.name))
-        return f"weight.{owner.name}" if owner.weight == "learned" else owner.weight
+        owner = self._edge[edge.shares or edge.name]
+        return f"weight.{owner.name}" if isinstance(owner.weight, str) else owner.weight
 
     @property
     def blocked(self) -> tuple[Edge, ...]:
@@ -291,7 +296,8 @@ class Column:
         forced = Input(target, output.size, output.history)
         nodes = [dataclasses.replace(n, history="zeros") if n is output else n for n in self.nodes]
         edges = (
-            dataclasses.replace(e, source=target) if e in self.feedback else e for e in self.edges
+            dataclasses.replace(e, source=target) if e.source == self.output and e.delay else e
+            for e in self.edges
         )
         return Column(f"{self.name}, teacher-forced", (*nodes, forced), tuple(edges), self.output)
 

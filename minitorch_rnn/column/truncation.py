@@ -66,8 +66,8 @@ def per_loss_window(k: int) -> Truncation:
 def williams_peng(h: int, h_prime: int) -> Truncation:
     """BPTT(h, h'): every h' steps, send the errors of the last h' losses back through h columns.
 
-    With h = h' it is `chunked`; with h' = 1 nearly `per_loss_window`. A sweep that runs through
-    column 0 reaches the history as well.
+    With h = h' it is `chunked`; with h' = 1 nearly `per_loss_window`; h >= T is full BPTT. A sweep
+    that runs through column 0 reaches the history as well.
 
     Source: Williams and Peng, Neural Computation 2 (1990).
     """
@@ -78,7 +78,8 @@ def williams_peng(h: int, h_prime: int) -> Truncation:
         found = []
         for start in range(0, T, h_prime):
             first = start + h_prime - h
-            found.append(Window(range(start, min(start + h_prime, T)), first if first > 0 else -1))
+            cut = first > 0 and h < T
+            found.append(Window(range(start, min(start + h_prime, T)), first if cut else -1))
         return found
 
     return Truncation(f"williams_peng(h={h}, h'={h_prime})", windows)

@@ -12,6 +12,7 @@ import numpy as np
 import minitorch_rnn as mt
 from minitorch_rnn import backend, ops
 from minitorch_rnn.column import Column, Edge, Node
+from minitorch_rnn.column.data import check_histories, check_inputs, named_inputs
 from minitorch_rnn.engine import Parameter, Tensor, constant, raw
 from minitorch_rnn.errors import ColumnError, ShapeError
 from minitorch_rnn.nn import init
@@ -244,11 +245,6 @@ class ColumnNetwork(Module):
         owner = self.column.output if node.name == _TEACHER else node.name
         if owner in histories:
             return histories[owner]
-        if node.history == "given":
-            raise ShapeError(
-                f"{self!r}: the history of {owner!r} is to be given, in the shape {shape}, and "
-                "none came."
-            )
         if node.history == "learned":
             return ops.broadcast_to(self.history[owner].unsqueeze(1), shape)
         like = self.like
@@ -256,66 +252,28 @@ class ColumnNetwork(Module):
 
     def _inputs(self, x: Any) -> tuple[dict[str, Tensor], bool]:
         """Every input as (T, B, I), and whether there was no B."""
-        names = list(self.column.inputs)
-        if not isinstance(x, Mapping):
-            if len(names) > 1:
-                raise ShapeError(
-                    f"{self!r}: one x came, but there are {len(names)} inputs; "
-                    f"give a dictionary of {', '.join(names)}."
-                )
-            x = {names[0]: x}
-        if set(x) != set(names):
-            raise ShapeError(
-                f"{self!r}: inputs are {', '.join(map(str, x))}; needed are {', '.join(names)}."
-            )
-        found = {name: as_input(self, name, x[name], self.like) for name in names}
+        named = named_inputs(self.column, repr(self), x)
+        found = {name: as_input(self, name, v, self.like) for name, v in named.items()}
         for name, values in found.items():
-            size = self.column.node[name].size
             if values.ndim not in (2, 3):
                 raise ShapeError(
                     f"{self!r}: {name} has shape {values.shape}, that is {values.ndim} axes; "
                     "needed are 3, (T, B, I), or 2, (T, I), for a single sequence."
                 )
-            if values.shape[-1] != size:
-                raise ShapeError(
-                    f"{self!r}: {name} has shape {values.shape}, that is {values.shape[-1]} "
-                    f"features per time step, but the node {name!r} has {size} units."
-                )
-            if values.shape[:-1] != found[names[0]].shape[:-1]:
-                raise ShapeError(
-                    f"{self!r}: {name} has shape {values.shape}, {names[0]} "
-                    f"{found[names[0]].shape}; they must agree in T and B."
-                )
-            if values.shape[0] == 0:
-                raise ShapeError(
-                    f"{self!r}: {name} has shape {values.shape}, that is 0 time steps; "
-                    "expected at least one time step."
-                )
-        single = found[names[0]].ndim == 2
+        check_inputs(self.column, repr(self), {name: v.shape for name, v in found.items()})
+        single = next(iter(found.values())).ndim == 2
         return {name: v.unsqueeze(1) if single else v for name, v in found.items()}, single
 
     def _histories(
         self, histories: Mapping[str, Any] | None, batch: int, single: bool
     ) -> dict[str, Tensor]:
-        known = {n: sum(ends) for n, ends in self.column.reach.items() if any(ends)}
-        found = {}
-        for name, values in (histories or {}).items():
-            if name not in known:
-                raise ShapeError(
-                    f"{self!r}: a history came for {name!r}; nodes that have one are "
-                    f"{', '.join(known) or 'none'}."
-                )
-            rows = as_input(self, f"the history of {name!r}", values, self.like)
-            size = self.column.node[name].size
-            needed = (known[name], size) if single else (known[name], batch, size)
-            if rows.shape != needed:
-                told = "a single sequence" if single else f"a batch of {batch}"
-                raise ShapeError(
-                    f"{self!r}: the history of {name!r} has shape {rows.shape}, but "
-                    f"{known[name]} columns, {told} and {size} units need {needed}."
-                )
-            found[name] = rows.unsqueeze(1) if single else rows
-        return found
+        found = {
+            name: as_input(self, f"the history of {name!r}", rows, self.like)
+            for name, rows in (histories or {}).items()
+        }
+        shapes = {name: rows.shape for name, rows in found.items()}
+        check_histories(self.column, repr(self), shapes, None if single else batch)
+        return {name: rows.unsqueeze(1) if single else rows for name, rows in found.items()}
 
     def _teacher(self, values: Any, shape: tuple[int, ...], single: bool) -> Tensor:
         D = as_input(self, "teacher", values, self.like)

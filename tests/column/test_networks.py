@@ -160,6 +160,7 @@ COUNTS = [  # weights, then biases, then histories, counted on the slide for I, 
     pytest.param(delayed(I, H, O, 4), 6 + 4 * 9 + 6, 5, 4 * 3, id="delayed"),
     pytest.param(bidirectional(I, H, O), 2 * (6 + 9 + 6), 8, 6, id="bidirectional"),
     pytest.param(lstm(I, H, O), 4 * (6 + 9) + 6, 4 * 3 + 2, 6, id="lstm"),
+    pytest.param(encoder_decoder(I, H, O), 6 + 3 * 9 + 6 + 6, 8, 8, id="encoder-decoder"),
     pytest.param(gru(I, H, O), 3 * (6 + 9) + 6, 4 * 3 + 2, 3, id="gru"),
 ]
 
@@ -235,7 +236,6 @@ WRONG = {
     "output delays": ("narx:|output_delays 0|at least 1", lambda: narx(I, H, O, 0, 0)),
     "history": ("narx:|'x'|history is 'ones'", lambda: narx(I, H, O, history="ones")),
     "mu": ("jordan:|Edge('m', 'm'|not finite", lambda: jordan(I, H, O, mu=float("nan"))),
-    "softmax of one": ("gru:|'Y'|size 1", lambda: gru(I, H, 1, output_activation="softmax")),
 }  # fmt: skip
 for f in (state_space, with_skips, cross_layer, narx_shaded):
     WRONG[f"layers of {f.__name__}"] = ("0 hidden|at least 1", lambda f=f: f(I, H, O, layers=0))
