@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import reprlib
 from typing import Any
 
 from minitorch_rnn.column.spec import Column, Edge, Input, Layer, Product
@@ -21,14 +22,17 @@ def write(column: Column) -> str:
                 f"{node.activation.name!r}, a Python function, which JSON cannot hold."
             )
 
-    def told(part: Any) -> dict[str, Any]:
-        fields = dataclasses.fields(part)
-        held = {field.name: (getattr(part, field.name), field.default) for field in fields}
-        return {name: value for name, (value, default) in held.items() if value != default}
+    def held(part: Any) -> dict[str, Any]:
+        fields = {f.name: (getattr(part, f.name), f.default) for f in dataclasses.fields(part)}
+        return {name: value for name, (value, default) in fields.items() if value != default}
 
-    nodes = [{"kind": node.kind} | told(node) for node in column.nodes]
-    whole = {"name": column.name, "nodes": nodes, "edges": [told(e) for e in column.edges]}
-    return json.dumps(whole | {"output": column.output}, indent=2)
+    nodes = [{"kind": node.kind} | held(node) for node in column.nodes]
+    edges = [held(edge) for edge in column.edges]
+    for edge, entry in zip(column.edges, edges, strict=True):
+        if edge.name == column.automatic_name(edge, edge.delay):
+            del entry["name"]
+    whole = {"name": column.name, "nodes": nodes, "edges": edges, "output": column.output}
+    return json.dumps(whole, indent=2)
 
 
 def read(text: str) -> Column:
@@ -44,7 +48,8 @@ def read(text: str) -> Column:
         kind = entry.pop("kind", "layer")
         if not isinstance(kind, str) or kind not in _KINDS:
             raise ColumnError(
-                f"from_json: nodes[{i}] is of kind {kind!r}; known are {', '.join(_KINDS)}."
+                f"from_json: nodes[{i}] is of kind {reprlib.repr(kind)}; "
+                f"known are {', '.join(_KINDS)}."
             )
         nodes.append(_made(f"nodes[{i}]", _KINDS[kind], entry))
     edges = [
@@ -57,7 +62,7 @@ def read(text: str) -> Column:
 def _mapping(where: str, value: Any) -> dict[str, Any]:
     if isinstance(value, dict):
         return dict(value)
-    raise ColumnError(f"from_json: {where} is {value!r:.60}; an object is needed.")
+    raise ColumnError(f"from_json: {where} is {reprlib.repr(value)}; an object is needed.")
 
 
 def _fields(where: str, value: Any, needed: tuple[str, ...]) -> dict[str, Any]:
@@ -72,7 +77,7 @@ def _fields(where: str, value: Any, needed: tuple[str, ...]) -> dict[str, Any]:
 
 def _listed(whole: dict[str, Any], field: str) -> list[Any]:
     if not isinstance(whole[field], list):
-        raise ColumnError(f"from_json: {field} is {whole[field]!r:.60}; a list is needed.")
+        raise ColumnError(f"from_json: {field} is {reprlib.repr(whole[field])}; a list is needed.")
     return list(whole[field])
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from minitorch_rnn.column.gated import encoder_decoder, gru, lstm
 from minitorch_rnn.column.spec import Activation, Column, Edge, Input, Layer
+from minitorch_rnn.column.validation import whole
 from minitorch_rnn.errors import ColumnError
 
 Function = str | Activation
@@ -41,14 +42,11 @@ def narx(
 
     >>> print(narx(1, 3, 1, input_delays=1, output_delays=2))
     narx
-      h(t) = tanh(x(t) + x(t-1) + Y(t-1) + Y(t-2) + b)
-      Y(t) = identity(h(t) + b)
+      h(t) = tanh(W x(t) + W x(t-1) + W Y(t-1) + W Y(t-2) + b)
+      Y(t) = identity(W h(t) + b)
     """
-    if input_delays < 0 or output_delays < 1:
-        raise ColumnError(
-            f"narx: input_delays is {input_delays} and output_delays {output_delays}; "
-            "at least 0 and at least 1 are needed."
-        )
+    whole("narx", "input_delays", input_delays, 0)
+    whole("narx", "output_delays", output_delays, 1)
     return Column(
         "narx",
         (
@@ -85,9 +83,14 @@ def complete_narx(
     >>> [complete_narx(2, 3, 1, T_max=T).parameter_count for T in (2, 10, 100, 1000)]
     [22, 94, 904, 9004]
     """
-    lags = max(T_max - 1, 1)
-    whole = narx(I, H, O, lags, lags, activation, output_activation, "zeros")
-    return Column("complete narx", whole.nodes, whole.edges, whole.output)
+    lags = whole("complete_narx", "T_max", T_max, 1)
+    back = (Edge("Y", "h", range(1, lags)),) if lags > 1 else ()
+    return Column(
+        "complete narx",
+        (Input("x", I), Layer("h", H, activation), Layer("Y", O, output_activation)),
+        (Edge("x", "h", range(lags)), *back, Edge("h", "Y")),
+        "Y",
+    )
 
 
 def explicit_memory(
@@ -137,9 +140,11 @@ def jordan(
     >>> print(jordan(2, 3, 1, mu=0.4, average=True))
     jordan average
       m(t) = identity([0.6 Y(t-1)] + [0.4 m(t-1)])
-      h(t) = sigmoid(x(t) + m(t) + b)
-      Y(t) = identity(h(t) + b)
+      h(t) = sigmoid(W x(t) + W m(t) + b)
+      Y(t) = identity(W h(t) + b)
     """
+    if isinstance(mu, bool) or not isinstance(mu, int | float):
+        raise ColumnError(f"jordan: mu is {mu!r}; a number is needed.")
     gain = 1.0 - mu if average else 1.0
     return Column(
         "jordan average" if average else "jordan",
@@ -225,7 +230,7 @@ def with_skips(
     base = state_space(I, H, O, layers, activation, output_activation)
     hidden = _hidden(layers)
     chain = ["x", *hidden]
-    skips = [Edge(s, n) for i, n in enumerate(hidden) for s in chain[: max(i, 0)]]
+    skips = [Edge(s, n) for i, n in enumerate(hidden) for s in chain[:i]]
     skips += [Edge(s, "Y") for s in (chain if input_to_output else hidden)[:-1]]
     return Column("with skips", base.nodes, (*base.edges, *skips), "Y")
 
@@ -285,7 +290,8 @@ def delayed(
     Source: slide 58.
     """
     base = state_space(I, H, O, 1, activation, output_activation)
-    further = () if delays < 2 else (Edge("h1", "h1", range(2, delays + 1)),)
+    D = whole("delayed", "delays", delays, 1)
+    further = (Edge("h1", "h1", range(2, D + 1)),) if D > 1 else ()
     return Column("delayed", base.nodes, (*base.edges, *further), "Y")
 
 
@@ -309,7 +315,7 @@ def bidirectional(
     """
     nodes: list[Any] = [Input("x", I)]
     edges, below = [], ["x"]
-    for l in range(1, layers + 1):
+    for l in range(1, whole("bidirectional", "layers", layers, 1) + 1):
         level = [f"h_f{l}" if layers > 1 else "h_f", f"h_b{l}" if layers > 1 else "h_b"]
         for name, direction in zip(level, ("forward", "backward"), strict=True):
             nodes.append(Layer(name, H, activation, history="learned", direction=direction))
@@ -331,9 +337,7 @@ NETWORKS: dict[str, Callable[..., Column]] = {
 
 
 def _hidden(layers: int) -> list[str]:
-    if layers < 1:
-        raise ColumnError(f"a network of {layers} hidden layers: at least 1 is needed.")
-    return [f"h{l}" for l in range(1, layers + 1)]
+    return [f"h{l}" for l in range(1, whole("column", "layers", layers, 1) + 1)]
 
 
 def _stack(

@@ -15,12 +15,13 @@ from typing import Any, ClassVar
 
 from minitorch_rnn.column.order import Component, components
 from minitorch_rnn.column.validation import (
+    check_edge,
     check_edges,
     check_nodes,
     check_structure,
     delays,
     fixed,
-    known_node,
+    told,
 )
 from minitorch_rnn.errors import ColumnError
 
@@ -47,12 +48,7 @@ class _Shown:
     """A representation that leaves out what has its default."""
 
     def __repr__(self) -> str:
-        told = [
-            repr(value) if field.default is dataclasses.MISSING else f"{field.name}={value!r}"
-            for field in dataclasses.fields(self)  # type: ignore[arg-type]
-            if (value := getattr(self, field.name)) != field.default
-        ]
-        return f"{type(self).__name__}({', '.join(told)})"
+        return told(self, repr)
 
 
 @dataclass(frozen=True, repr=False)
@@ -135,6 +131,7 @@ class Edge(_Shown):
     weight: Any = "learned"
     shares: str | None = None
     name: str | None = None
+    kind: ClassVar[str] = "edge"
 
 
 @dataclass(frozen=True, repr=False)
@@ -150,14 +147,15 @@ class Column:
     Raises:
         ColumnError: naming the node and the edge, if this is no network that can be run.
 
-    Two columns are equal if they say the same. `print(column)` shows the equations.
+    Two columns are equal if they say the same in the same order. `print(column)` shows the
+    equations: W is a learned weight, each its own, M a fixed matrix, and [ ] a blocked link.
 
     >>> elman = Column("elman", (Input("x", 2), Layer("h", 3), Layer("Y", 1, "identity")), (
     ...     Edge("x", "h"), Edge("h", "h", 1, gradient="blocked"), Edge("h", "Y")), "Y")
     >>> print(elman)
     elman
-      h(t) = tanh(x(t) + [h(t-1)] + b)
-      Y(t) = identity(h(t) + b)
+      h(t) = tanh(W x(t) + [W h(t-1)] + b)
+      Y(t) = identity(W h(t) + b)
     >>> Column.from_json(elman.to_json()) == elman
     True
     """
@@ -177,18 +175,19 @@ class Column:
     def _written_out(self, edges: tuple[Edge, ...]) -> Iterator[Edge]:
         """One edge for each delay, with its name and its weight in a form that can be compared."""
         for edge in edges:
-            several = delays(self, edge)
-            target = known_node(self, edge, edge.target)
-            known_node(self, edge, edge.source)
-            sign = "-" if target.direction == "forward" else "+"
+            check_edge(self, edge)
+            several, weight = delays(self, edge), fixed(self, edge)
             for d in several:
-                name = edge.name
-                if name is None:
-                    name = f"{edge.source}{f'(t{sign}{d})' if d else ''}->{edge.target}"
-                elif len(several) > 1:
-                    name = f"{name}[{d}]"
-                weight = fixed(self, edge)
+                if edge.name is None:
+                    name = self.automatic_name(edge, d)
+                else:
+                    name = f"{edge.name}[{d}]" if len(several) > 1 else edge.name
                 yield dataclasses.replace(edge, delay=d, name=name, weight=weight)
+
+    def automatic_name(self, edge: Edge, delay: int) -> str:
+        """How an edge is called that was given no name: "h(t-1)->h"."""
+        sign = "-" if self.node[edge.target].direction == "forward" else "+"
+        return f"{edge.source}{f'(t{sign}{delay})' if delay else ''}->{edge.target}"
 
     @cached_property
     def node(self) -> dict[str, Node]:
@@ -334,8 +333,11 @@ class Column:
             for e in self.into[name]:
                 at = self.offset(e)
                 term = f"{e.source}(t{at:+d})" if at else f"{e.source}(t)"
-                if isinstance(e.weight, float) and e.weight != 1.0:
-                    term = f"{e.weight:g} {term}"
+                weight = self.weight(e)
+                if isinstance(weight, float):
+                    term = term if weight == 1.0 else f"{weight:g} {term}"
+                else:
+                    term = f"{'W' if isinstance(weight, str) else 'M'} {term}"
                 terms.append(f"[{term}]" if e.gradient == "blocked" else term)
             f = node.activation if isinstance(node.activation, str) else node.activation.name
             joined = (" * " if node.kind == "product" else " + ").join(terms)

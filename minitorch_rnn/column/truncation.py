@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
-from minitorch_rnn.errors import ColumnError
+from minitorch_rnn.column.validation import whole
 
 
 class Window(NamedTuple):
@@ -40,7 +40,7 @@ def chunked(k: int) -> Truncation:
     A loss late in its chunk reaches k-1 states back, one at its start none. This is what "truncated
     BPTT" means in most programs: the state is carried over, and detached. k >= T is full BPTT.
     """
-    _at_least("chunked", "k", k, 1)
+    whole("chunked", "k", k, 1)
 
     def windows(T: int) -> list[Window]:
         starts = range(0, T, k)
@@ -55,7 +55,7 @@ def per_loss_window(k: int) -> Truncation:
     Every loss is treated alike, at the cost of a sweep for each. k = 0 blocks every link through
     time, as in Elman's network; k >= T is full BPTT.
     """
-    _at_least("per_loss_window", "k", k, 0)
+    whole("per_loss_window", "k", k, 0)
 
     def windows(T: int) -> list[Window]:
         return [Window(range(t, t + 1), max(t - k, -1)) for t in range(T)]
@@ -71,8 +71,8 @@ def williams_peng(h: int, h_prime: int) -> Truncation:
 
     Source: Williams and Peng, Neural Computation 2 (1990).
     """
-    _at_least("williams_peng", "h_prime", h_prime, 1)
-    _at_least("williams_peng", "h", h, h_prime)
+    whole("williams_peng", "h_prime", h_prime, 1)
+    whole("williams_peng", f"h, with h_prime = {h_prime},", h, h_prime)
 
     def windows(T: int) -> list[Window]:
         found = []
@@ -96,7 +96,7 @@ def explain_truncation(truncation: Truncation, T: int) -> str:
     t = 2              #
     t = 3              #  #
     """
-    _at_least("explain_truncation", "T", T, 1)
+    whole("explain_truncation", "T", T, 1)
     width = max(3, len(str(T)) + 1)
     margin = len(f"t = {T - 1}")
     head = "".join(f"{state:>{width}}" for state in range(-1, T))
@@ -108,8 +108,3 @@ def explain_truncation(truncation: Truncation, T: int) -> str:
         cells = "".join(f"{'#' if kept else '':>{width}}" for kept in row)
         lines.append(f"t = {t:<{margin - 4}}   {cells}".rstrip())
     return "\n".join(lines)
-
-
-def _at_least(who: str, name: str, value: int, least: int) -> None:
-    if not isinstance(value, int) or isinstance(value, bool) or value < least:
-        raise ColumnError(f"{who}: {name} is {value!r}; a whole number from {least} is needed.")

@@ -2,139 +2,189 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
-from collections.abc import Sequence
+import operator
+import reprlib
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from minitorch_rnn.column.order import cycle, sources
 from minitorch_rnn.errors import ColumnError
 
 if TYPE_CHECKING:
-    from minitorch_rnn.column.spec import Column, Edge, Node
+    from minitorch_rnn.column.spec import Column, Edge
 
 ACTIVATIONS = ("identity", "relu", "sigmoid", "softmax", "tanh")
 HISTORIES = ("zeros", "given", "learned")
 DIRECTIONS = ("forward", "backward")
 GRADIENTS = ("full", "blocked")
+NODES = ("input", "layer", "product")
+
+
+def told(part: Any, shown: Callable[[Any], str] = reprlib.repr) -> str:
+    """A node or an edge without what has its default; in messages long values are cut short."""
+    fields = []
+    for field in dataclasses.fields(part):
+        value, default = getattr(part, field.name), field.default
+        if default is dataclasses.MISSING:
+            fields.append(shown(value))
+        elif not (isinstance(value, type(default)) and value == default):
+            fields.append(f"{field.name}={shown(value)}")
+    return f"{type(part).__name__}({', '.join(fields)})"
+
+
+def whole(who: str, name: str, value: Any, least: int) -> int:
+    """`value` as a whole number of at least `least`."""
+    try:
+        number = -1 if isinstance(value, bool) else operator.index(value)
+    except TypeError:
+        number = -1
+    if number < least:
+        raise ColumnError(
+            f"{who}: {name} is {reprlib.repr(value)}; a whole number from {least} is needed."
+        )
+    return number
 
 
 def check_nodes(column: Column) -> None:
     """Names, sizes, activations, histories and directions of the nodes, each for itself."""
     if not isinstance(column.name, str):
-        raise ColumnError(f"Column: name is {column.name!r}; a string is needed.")
+        raise ColumnError(f"Column: name is {reprlib.repr(column.name)}; a string is needed.")
     seen: set[str] = set()
     for node in column.nodes:
-        if not hasattr(node, "kind"):
+        if isinstance(node, type) or getattr(node, "kind", None) not in NODES:
             raise ColumnError(
-                f"{column.name}: {node!r} is not a node; make it by Input, Layer or Product."
+                f"{column.name}: {reprlib.repr(node)} is not a node; make it by Input, Layer or "
+                "Product."
             )
         if not isinstance(node.name, str) or not node.name.isidentifier():
             raise ColumnError(
-                f"{column.name}: a node is named {node.name!r}; names are made of letters, digits "
-                "and _, and start with no digit."
+                f"{column.name}: a node is named {reprlib.repr(node.name)}; names are made of "
+                "letters, digits and _, and start with no digit."
             )
         if node.name in seen:
             raise ColumnError(f"{column.name}: two nodes are named {node.name!r}.")
         seen.add(node.name)
         who = f"{column.name}: node {node.name!r}"
-        if not isinstance(node.size, int) or isinstance(node.size, bool) or node.size < 1:
-            raise ColumnError(f"{who}: size is {node.size!r}; a whole number from 1 is needed.")
+        whole(who, "size", node.size, 1)
         for field, known in (("history", HISTORIES), ("direction", DIRECTIONS)):
-            if (value := getattr(node, field)) not in known:
-                listed = ", ".join(map(repr, known))
-                raise ColumnError(f"{who}: {field} is {value!r}; known are {listed}.")
-        own = hasattr(node.activation, "jacobian_product")
-        if not own and node.activation not in ACTIVATIONS:
+            value = getattr(node, field)
+            if not isinstance(value, str) or value not in known:
+                raise ColumnError(
+                    f"{who}: {field} is {reprlib.repr(value)}; known are "
+                    f"{', '.join(map(repr, known))}."
+                )
+        f = node.activation
+        if not hasattr(f, "jacobian_product") and not (isinstance(f, str) and f in ACTIVATIONS):
             raise ColumnError(
-                f"{who}: activation is {node.activation!r}; known are "
+                f"{who}: activation is {reprlib.repr(f)}; known are "
                 f"{', '.join(map(repr, ACTIVATIONS))}, or an Activation of your own."
             )
-        if node.activation == "softmax" and node.size == 1:
+        if isinstance(f, str) and f == "softmax" and node.size == 1:
             raise ColumnError(
                 f"{who}: softmax of size 1 is always 1 and has no gradient; use sigmoid, or size 2."
             )
         if not isinstance(node.bias, bool):
-            raise ColumnError(f"{who}: bias is {node.bias!r}; True or False is needed.")
+            raise ColumnError(f"{who}: bias is {reprlib.repr(node.bias)}; True or False is needed.")
 
 
-def known_node(column: Column, edge: Edge, name: Any) -> Node:
-    """The node that an edge names."""
-    for node in column.nodes:
-        if node.name == name:
-            return node
-    raise ColumnError(
-        f"{column.name}: {edge!r} names the node {name!r}; "
-        f"there are {', '.join(node.name for node in column.nodes) or 'none'}."
-    )
+def check_edge(column: Column, edge: Edge) -> None:
+    """What an edge must be before its delays are written out."""
+    if isinstance(edge, type) or getattr(edge, "kind", None) != "edge":
+        raise ColumnError(f"{column.name}: {reprlib.repr(edge)} is not an edge; make it by Edge.")
+    for name in (edge.target, edge.source):
+        if not isinstance(name, str) or name not in column.node:
+            raise ColumnError(
+                f"{column.name}: {told(edge)} names the node {reprlib.repr(name)}; "
+                f"there are {', '.join(column.node) or 'none'}."
+            )
+    if edge.name is not None and (
+        not isinstance(edge.name, str) or not edge.name or "." in edge.name
+    ):
+        raise ColumnError(
+            f"{column.name}: {told(edge)} has the name {reprlib.repr(edge.name)}; "
+            "a string without '.' is needed."
+        )
 
 
 def delays(column: Column, edge: Edge) -> tuple[int, ...]:
     """The delays of an edge as it was written: one number, or several."""
     given = edge.delay
-    one = not isinstance(given, Sequence | range | set) or isinstance(given, str)
-    several = (given,) if one else tuple(given)
+    if isinstance(given, set | frozenset):
+        several = tuple(sorted(given, key=str if any(isinstance(d, str) for d in given) else None))
+    elif isinstance(given, str | bytes | dict) or not isinstance(given, Iterable):
+        several = (given,)
+    else:
+        several = tuple(given)
     for d in several:
-        if not isinstance(d, int) or isinstance(d, bool) or d < 0:
+        if isinstance(d, bool) or not hasattr(d, "__index__") or d < 0:
             raise ColumnError(
-                f"{column.name}: {edge!r} has the delay {d!r}; a whole number from 0 is needed "
-                "(a layer with direction='backward' reads the future)."
+                f"{column.name}: {told(edge)} has the delay {reprlib.repr(d)}; a whole number from "
+                "0 is needed (a layer with direction='backward' reads the future)."
             )
     if not several:
-        raise ColumnError(f"{column.name}: {edge!r} has no delay at all; give at least one.")
-    return several
+        raise ColumnError(f"{column.name}: {told(edge)} has no delay at all; give at least one.")
+    return tuple(operator.index(d) for d in several)
 
 
 def fixed(column: Column, edge: Edge) -> Any:
     """The weight of an edge: "learned", a number, or a matrix as a tuple of its rows."""
-    weight = edge.weight
-    if isinstance(weight, str):
-        if weight != "learned":
-            raise ColumnError(
-                f"{column.name}: {edge!r} has the weight {weight!r}; 'learned', a number or a "
-                "matrix is needed."
-            )
+    weight = edge.weight.tolist() if hasattr(edge.weight, "tolist") else edge.weight
+    who = f"{column.name}: {told(edge)}"
+    if isinstance(weight, str) and weight == "learned":
         return weight
-    rows, columns = (known_node(column, edge, name).size for name in (edge.target, edge.source))
+    rows, columns = (column.node[name].size for name in (edge.target, edge.source))
+    if _is_number(weight):
+        if rows != columns:
+            raise ColumnError(
+                f"{who} has the number {weight:g} for a weight, which joins nodes of one size; "
+                f"{edge.source!r} has {columns} units, {edge.target!r} has {rows}."
+            )
+        return _finite(who, weight)
+    if not isinstance(weight, list | tuple) or not all(
+        isinstance(row, list | tuple) and all(map(_is_number, row)) for row in weight
+    ):
+        raise ColumnError(
+            f"{who} has the weight {reprlib.repr(weight)}; 'learned', a number or a matrix, as a "
+            "list of its rows, is needed."
+        )
+    widths = sorted({len(row) for row in weight})
+    if len(weight) != rows or widths != [columns]:
+        came = f"{len(weight)} rows of {' and '.join(map(str, widths)) or 'nothing'}"
+        raise ColumnError(
+            f"{who} has a fixed weight of {came}; {rows} units in {edge.target!r} and {columns} in "
+            f"{edge.source!r} need shape ({rows}, {columns})."
+        )
+    return tuple(tuple(_finite(who, w) for w in row) for row in weight)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _finite(who: str, number: Any) -> float:
     try:
-        value = weight.tolist() if hasattr(weight, "tolist") else weight
-        if isinstance(value, int | float):
-            numbers, came = [float(value)], ""
-            value = float(value)
-        else:
-            value = tuple(tuple(float(w) for w in row) for row in value)
-            numbers = [w for row in value for w in row]
-            widths = {len(row) for row in value}
-            came = f"({len(value)}, {'|'.join(map(str, sorted(widths)))})"
-    except (TypeError, ValueError):
-        raise ColumnError(
-            f"{column.name}: {edge!r} has a fixed weight that is neither a number nor a matrix."
-        ) from None
-    if isinstance(value, float) and rows != columns:
-        raise ColumnError(
-            f"{column.name}: {edge!r} has the number {value:g} for a weight, which joins nodes of "
-            f"one size; {edge.source!r} has {columns} units, {edge.target!r} has {rows}."
-        )
-    if isinstance(value, tuple) and came != f"({rows}, {columns})":
-        raise ColumnError(
-            f"{column.name}: {edge!r} has a fixed weight of shape {came}; {rows} units in "
-            f"{edge.target!r} and {columns} in {edge.source!r} need ({rows}, {columns})."
-        )
-    if not all(map(math.isfinite, numbers)):
-        raise ColumnError(f"{column.name}: {edge!r} has a fixed weight that is not finite.")
+        value = float(number)
+    except OverflowError:
+        value = math.inf
+    if not math.isfinite(value):
+        raise ColumnError(f"{who} has a fixed weight that holds {reprlib.repr(number)}.")
     return value
 
 
 def check_edges(column: Column) -> None:
     """Names, gradients and shared weights of the edges, once each has one delay."""
-    by_name: dict[str, Edge] = {}
+    by_name: dict[str | None, Edge] = {}
     by_place: dict[tuple[Any, ...], Edge] = {}
     for edge in column.edges:
-        who = f"{column.name}: {edge!r}"
+        who = f"{column.name}: {told(edge)}"
         if edge.target in column.inputs:
             raise ColumnError(f"{who} leads into the input {edge.target!r}, which is data.")
-        if edge.gradient not in GRADIENTS:
+        if not isinstance(edge.gradient, str) or edge.gradient not in GRADIENTS:
             raise ColumnError(
-                f"{who} has the gradient {edge.gradient!r}; known are 'full' and 'blocked'."
+                f"{who} has the gradient {reprlib.repr(edge.gradient)}; "
+                "known are 'full' and 'blocked'."
             )
         place = (edge.source, edge.target, edge.delay)
         if place in by_place:
@@ -142,18 +192,17 @@ def check_edges(column: Column) -> None:
                 f"{who}: there is already an edge from {edge.source!r} to {edge.target!r} with "
                 f"delay {edge.delay}."
             )
-        if not isinstance(edge.name, str) or not edge.name or "." in edge.name:
-            raise ColumnError(f"{who} has the name {edge.name!r}; a string without '.' is needed.")
         if edge.name in by_name:
             raise ColumnError(f"{who}: two edges are named {edge.name!r}.")
         by_name[edge.name] = by_place[place] = edge
     for edge in column.edges:
         if edge.shares is None:
             continue
-        who = f"{column.name}: {edge!r}"
+        who = f"{column.name}: {told(edge)}"
         if not isinstance(edge.shares, str) or edge.shares not in by_name:
             raise ColumnError(
-                f"{who} shares the weight of {edge.shares!r}; edges are {', '.join(by_name)}."
+                f"{who} shares the weight of {reprlib.repr(edge.shares)}; "
+                f"edges are {', '.join(map(str, by_name))}."
             )
         owner = by_name[edge.shares]
         if owner.shares is not None or edge.weight != "learned":
@@ -173,10 +222,11 @@ def check_structure(column: Column) -> None:
     """What nodes and edges must be together: an order in which everything can be computed."""
     if not column.inputs:
         raise ColumnError(f"{column.name}: there is no Input, so nothing says how long time is.")
-    if column.output not in [node.name for node in column.nodes if node.kind != "input"]:
+    layers = [node.name for node in column.nodes if node.kind != "input"]
+    if column.output not in layers:
         raise ColumnError(
-            f"{column.name}: the output is {column.output!r}; it must be one of the layers, "
-            f"{', '.join(n.name for n in column.nodes if n.kind != 'input') or 'of which is none'}."
+            f"{column.name}: the output is {reprlib.repr(column.output)}; it must be one of the "
+            f"layers, {', '.join(layers) or 'of which there is none'}."
         )
     at_once = {(e.source, e.target) for e in column.edges if e.delay == 0}
     if found := cycle(at_once):
@@ -199,7 +249,7 @@ def check_structure(column: Column) -> None:
         s, n = edge.source, edge.target
         if direction[s] != direction[n] and n in before.get(s, ()):
             raise ColumnError(
-                f"{column.name}: {edge!r} lies on a cycle through {s!r}, which runs "
+                f"{column.name}: {told(edge)} lies on a cycle through {s!r}, which runs "
                 f"{direction[s]}, and {n!r}, which runs {direction[n]} in time; "
                 "neither can be computed first."
             )

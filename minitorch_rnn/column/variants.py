@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
+from minitorch_rnn.column.validation import whole
 from minitorch_rnn.errors import ColumnError
 
 
@@ -44,8 +45,8 @@ def delayed_many_to_many(T: int, inputs: int | None = None) -> Variant:
 
     `column.encoder_decoder` is the network that has a part of its own for either phase.
     """
-    n = (T + 1) // 2 if inputs is None else inputs
-    if not 1 <= n <= T:
+    n = (_columns(T) + 1) // 2 if inputs is None else whole("delayed", "inputs", inputs, 1)
+    if n > T:
         raise ColumnError(f"delayed_many_to_many: {n} of {T} columns cannot have an input.")
     first = tuple(t < n for t in range(_columns(T)))
     # In a single column, the output cannot wait.
@@ -64,9 +65,7 @@ VARIANTS: dict[str, Callable[[int], Variant]] = {
 
 
 def _columns(T: int) -> int:
-    if T < 1:
-        raise ColumnError(f"a variant of {T} columns: expected at least one time step.")
-    return T
+    return whole("a variant", "T, the number of columns,", T, 1)
 
 
 def _all(T: int) -> tuple[bool, ...]:

@@ -1,7 +1,9 @@
 """Columns as JSON: what is written is read again, and whatever else is read is told clearly."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -47,9 +49,9 @@ def test_what_has_its_default_is_not_written():
             {"kind": "layer", "name": "Y", "size": 1, "activation": "identity", "bias": False},
         ],
         "edges": [
-            {"source": "x", "target": "h", "name": "x->h"},
-            {"source": "h", "target": "h", "delay": 1, "gradient": "blocked", "name": "h(t-1)->h"},
-            {"source": "h", "target": "Y", "weight": [[0.0, 1.0, 2.0]], "name": "h->Y"},
+            {"source": "x", "target": "h"},
+            {"source": "h", "target": "h", "delay": 1, "gradient": "blocked"},
+            {"source": "h", "target": "Y", "weight": [[0.0, 1.0, 2.0]]},
         ],
         "output": "Y",
     }
@@ -166,15 +168,27 @@ WRONG = [  # place, value there, parts of the message
     ("edges 1 delay", [[1]], "Edge('h', 'h'|delay [1]"),
     ("edges 1 delay", [], "Edge('h', 'h'|no delay"),
     ("edges 1 gradient", ["full"], "Edge('h', 'h'|gradient ['full']"),
-    ("edges 1 weight", {"a": 1}, "Edge('h', 'h'|neither a number nor a matrix"),
-    ("edges 1 weight", None, "Edge('h', 'h'|neither a number nor a matrix"),
-    ("edges 1 weight", [1, 2, 3], "Edge('h', 'h'|neither a number nor a matrix"),
-    ("edges 1 weight", NESTED, "Edge('h', 'h'|neither a number nor a matrix"),
-    ("edges 1 weight", [], "Edge('h', 'h'|shape (0, |(3, 3)"),
-    ("edges 1 weight", float("nan"), "Edge('h', 'h'|not finite"),
-    ("edges 1 weight", float("inf"), "Edge('h', 'h'|not finite"),
+    ("edges 1 weight", {"a": 1}, "Edge('h', 'h'|weight {'a': 1}|'learned', a number or a matrix"),
+    ("edges 1 weight", None, "Edge('h', 'h'|weight None|'learned', a number or a matrix"),
+    ("edges 1 weight", True, "Edge('h', 'h'|weight True|'learned', a number or a matrix"),
+    ("edges 1 weight", [1, 2, 3], "Edge('h', 'h'|weight [1, 2, 3]|list of its rows"),
+    ("edges 1 weight", ["a", "b", "c"], "Edge('h', 'h'|weight ['a', 'b', 'c']|list of its rows"),
+    ("edges 1 weight", [[True] * 3] * 3, "Edge('h', 'h'|weight [[True, True, True], |rows"),
+    ("edges 1 weight", NESTED, "Edge('h', 'h'|weight [[[[[[...]]]]]]|list of its rows"),
+    ("edges 1 weight", [], "Edge('h', 'h'|0 rows of nothing|(3, 3)"),
+    ("edges 1 weight", [[]], "Edge('h', 'h'|1 rows of 0|(3, 3)"),
+    ("edges 1 weight", float("nan"), "Edge('h', 'h'|holds nan"),
+    ("edges 1 weight", float("inf"), "Edge('h', 'h'|holds inf"),
+    ("edges 1 weight", 10**400, "Edge('h', 'h'|holds 1000|0..."),
+    ("edges 4 weight", [[1, 0, 0], [0, 1, -(10**400)]], "Edge('p', 'Y'|holds -1000"),
+    ("edges 4 weight", 10**400, "Edge('p', 'Y'|number|'p' has 3|'Y' has 2"),
+    ("edges 4 weight", [[1, 0], [0, 1]], "Edge('p', 'Y'|2 rows of 2|(2, 3)"),
     ("edges 1 name", 5, "Edge('h', 'h'|name 5"),
     ("edges 1 name", ["R"], "Edge('h', 'h'|name ['R']"),
+    ("edges 1 name", "", "Edge('h', 'h'|name ''"),
+    ("edges 0 name", 5, "Edge('x', 'h', delay=[0, 1]|name 5"),
+    ("edges 0 name", ["a"], "Edge('x', 'h', delay=[0, 1]|name ['a']"),
+    ("edges 0 name", "", "Edge('x', 'h', delay=[0, 1]|name ''"),
     ("edges 3 shares", 5, "Edge('p', 'p'|5|x->h, x(t-1)->h, R, h->p"),
     ("edges 3 shares", ["h->p"], "Edge('p', 'p'|['h->p']"),
     ("output", [], "output is []|h, p, Y"),
@@ -194,6 +208,25 @@ def test_an_edge_whose_name_is_null_is_named_after_its_nodes():
     assert Column.from_json(changed("edges 1 name", None)).edges[2].name == "h(t-1)->h"
 
 
+def test_only_names_that_somebody_gave_are_written():
+    net = Column.from_json(json.dumps(document()))
+    names = [entry.get("name") for entry in json.loads(net.to_json())["edges"]]
+    assert names == [None, None, "R", None, None, None]
+    forced = NETWORKS["narx"](2, 3, 2).teacher_forced()  # its weights keep the names of the others
+    assert json.loads(forced.to_json())["edges"][3]["name"] == "Y(t-1)->h"
+    assert Column.from_json(forced.to_json()) == forced
+
+
+def test_sizes_and_delays_that_are_numpy_integers_are_written_as_numbers():
+    def net(integer):
+        nodes = (Input("x", integer(2)), Layer("Y", integer(3)))
+        edges = (Edge("x", "Y", integer(0)), Edge("Y", "Y", [integer(1), integer(4)]))
+        return Column("net", nodes, edges, "Y")
+
+    assert net(np.int64) == net(int) and repr(net(np.int64)) == repr(net(int))
+    assert net(np.int64).to_json() == net(int).to_json()
+
+
 def test_a_python_function_cannot_be_written():
     own = Activation("cube", lambda xp, z: z**3, lambda da, y, z: 3 * da * z**2)
     net = Column("net", (Input("x", 2), Layer("Y", 2, own)), (Edge("x", "Y"),), "Y")
@@ -209,9 +242,24 @@ def places(value, here=""):
             yield from places(value[key], f"{here} {key}")
 
 
+# Python's own limit lies between these depths, and what is read must not be walked beyond it.
+@pytest.mark.parametrize("opened, closed", [("[", "]"), ('{"a":', "}")])
+@pytest.mark.parametrize("place", sorted(places(document())))
+def test_what_is_nested_almost_too_deep_to_be_read_is_told(place, opened, closed):
+    before, after = changed(place, "HERE").split('"HERE"')
+
+    def told(depth):
+        with pytest.raises(ColumnError):
+            Column.from_json(f"{before}{opened * depth}0{closed * depth}{after}")
+        return True
+
+    with ThreadPoolExecutor(1) as thread:  # whose stack is shallow, as that of a program is
+        assert all(thread.map(told, range(900, 1001)))
+
+
 WORDS = ["x", "h", "p", "Y", "R", "h->p", "learned", "zeros", "full", "blocked", "backward",
          "input", "layer", "product", "softmax", "name", "nodes", "size", "delay"]  # fmt: skip
-LEAVES = [st.none(), st.booleans(), st.integers(-1, 4), st.integers(-(2**70), 2**70), st.floats(),
+LEAVES = [st.none(), st.booleans(), st.integers(-1, 4), st.integers(-(10**400), 10**400), st.floats(),
           st.sampled_from(WORDS), st.text(max_size=5)]  # fmt: skip
 KEYS = st.sampled_from(WORDS) | st.text(max_size=3)
 VALUES = st.one_of(LEAVES) | st.recursive(

@@ -2,6 +2,7 @@
 
 import re
 
+import numpy as np
 import pytest
 
 from minitorch_rnn import column
@@ -30,119 +31,123 @@ I, H, O = 2, 3, 2
 PRINTED = {  # slide or source: the network, and what it must print
     "41-42 one step": (narx(I, H, O, input_delays=0, output_delays=1), """\
 narx
-  h(t) = tanh(x(t) + Y(t-1) + b)
-  Y(t) = identity(h(t) + b)"""),
+  h(t) = tanh(W x(t) + W Y(t-1) + b)
+  Y(t) = identity(W h(t) + b)"""),
     "43 several delays": (narx(I, H, O, 2, 3, "sigmoid", "softmax"), """\
 narx
-  h(t) = sigmoid(x(t) + x(t-1) + x(t-2) + Y(t-1) + Y(t-2) + Y(t-3) + b)
-  Y(t) = softmax(h(t) + b)"""),
+  h(t) = sigmoid(W x(t) + W x(t-1) + W x(t-2) + W Y(t-1) + W Y(t-2) + W Y(t-3) + b)
+  Y(t) = softmax(W h(t) + b)"""),
     "44 complete": (complete_narx(I, H, O, T_max=3), """\
 complete narx
-  h(t) = tanh(x(t) + x(t-1) + x(t-2) + Y(t-1) + Y(t-2) + b)
-  Y(t) = identity(h(t) + b)"""),
+  h(t) = tanh(W x(t) + W x(t-1) + W x(t-2) + W Y(t-1) + W Y(t-2) + b)
+  Y(t) = identity(W h(t) + b)"""),
+    "44 complete, of a single column": (complete_narx(I, H, O, T_max=1), """\
+complete narx
+  h(t) = tanh(W x(t) + b)
+  Y(t) = identity(W h(t) + b)"""),
     "45 teacher-forced": (narx(I, H, O, 1, 2).teacher_forced(), """\
 narx, teacher-forced
-  h(t) = tanh(x(t) + x(t-1) + D(t-1) + D(t-2) + b)
-  Y(t) = identity(h(t) + b)"""),
+  h(t) = tanh(W x(t) + W x(t-1) + W D(t-1) + W D(t-2) + b)
+  Y(t) = identity(W h(t) + b)"""),
     "46 explicit memory": (explicit_memory(I, H, O), """\
 explicit memory
-  m(t) = tanh(Y(t-1) + h(t-1) + m(t-1) + b)
-  h(t) = tanh(x(t) + m(t) + b)
-  Y(t) = identity(h(t) + b)"""),
+  m(t) = tanh(W Y(t-1) + W h(t-1) + W m(t-1) + b)
+  h(t) = tanh(W x(t) + W m(t) + b)
+  Y(t) = identity(W h(t) + b)"""),
     "47 Jordan": (jordan(I, H, O, mu=0.25), """\
 jordan
   m(t) = identity([Y(t-1)] + [0.25 m(t-1)])
-  h(t) = sigmoid(x(t) + m(t) + b)
-  Y(t) = identity(h(t) + b)"""),
+  h(t) = sigmoid(W x(t) + W m(t) + b)
+  Y(t) = identity(W h(t) + b)"""),
     "47 Jordan, running average": (jordan(I, H, O, mu=0.25, average=True), """\
 jordan average
   m(t) = identity([0.75 Y(t-1)] + [0.25 m(t-1)])
-  h(t) = sigmoid(x(t) + m(t) + b)
-  Y(t) = identity(h(t) + b)"""),
+  h(t) = sigmoid(W x(t) + W m(t) + b)
+  Y(t) = identity(W h(t) + b)"""),
     "48 Elman": (elman(I, H, O), """\
 elman
-  h(t) = tanh(x(t) + [h(t-1)] + b)
-  Y(t) = identity(h(t) + b)"""),
+  h(t) = tanh(W x(t) + [W h(t-1)] + b)
+  Y(t) = identity(W h(t) + b)"""),
     "50-53, 64 one layer": (state_space(I, H, O), """\
 state space
-  h1(t) = tanh(x(t) + h1(t-1) + b)
-  Y(t) = identity(h1(t) + b)"""),
+  h1(t) = tanh(W x(t) + W h1(t-1) + b)
+  Y(t) = identity(W h1(t) + b)"""),
     "54, 65, 72 several layers": (state_space(I, H, O, 3, output_activation="softmax"), """\
 state space, 3 layers
-  h1(t) = tanh(x(t) + h1(t-1) + b)
-  h2(t) = tanh(h1(t) + h2(t-1) + b)
-  h3(t) = tanh(h2(t) + h3(t-1) + b)
-  Y(t) = softmax(h3(t) + b)"""),
+  h1(t) = tanh(W x(t) + W h1(t-1) + b)
+  h2(t) = tanh(W h1(t) + W h2(t-1) + b)
+  h3(t) = tanh(W h2(t) + W h3(t-1) + b)
+  Y(t) = softmax(W h3(t) + b)"""),
     "66 two layers with skips": (with_skips(I, H, O), """\
 with skips
-  h1(t) = tanh(x(t) + h1(t-1) + b)
-  h2(t) = tanh(h1(t) + h2(t-1) + x(t) + b)
-  Y(t) = identity(h2(t) + h1(t) + b)"""),
+  h1(t) = tanh(W x(t) + W h1(t-1) + b)
+  h2(t) = tanh(W h1(t) + W h2(t-1) + W x(t) + b)
+  Y(t) = identity(W h2(t) + W h1(t) + b)"""),
     "55 all skips": (with_skips(I, H, O, 3, input_to_output=True), """\
 with skips
-  h1(t) = tanh(x(t) + h1(t-1) + b)
-  h2(t) = tanh(h1(t) + h2(t-1) + x(t) + b)
-  h3(t) = tanh(h2(t) + h3(t-1) + x(t) + h1(t) + b)
-  Y(t) = identity(h3(t) + x(t) + h1(t) + h2(t) + b)"""),
+  h1(t) = tanh(W x(t) + W h1(t-1) + b)
+  h2(t) = tanh(W h1(t) + W h2(t-1) + W x(t) + b)
+  h3(t) = tanh(W h2(t) + W h3(t-1) + W x(t) + W h1(t) + b)
+  Y(t) = identity(W h3(t) + W x(t) + W h1(t) + W h2(t) + b)"""),
     "56 a more complex state": (cross_layer(I, H, O, 3), """\
 cross-layer
-  h1(t) = tanh(x(t) + h1(t-1) + h2(t-1) + h3(t-1) + b)
-  h2(t) = tanh(h1(t) + h2(t-1) + h1(t-1) + h3(t-1) + b)
-  h3(t) = tanh(h2(t) + h3(t-1) + h1(t-1) + h2(t-1) + b)
-  Y(t) = identity(h3(t) + b)"""),
+  h1(t) = tanh(W x(t) + W h1(t-1) + W h2(t-1) + W h3(t-1) + b)
+  h2(t) = tanh(W h1(t) + W h2(t-1) + W h1(t-1) + W h3(t-1) + b)
+  h3(t) = tanh(W h2(t) + W h3(t-1) + W h1(t-1) + W h2(t-1) + b)
+  Y(t) = identity(W h3(t) + b)"""),
     "57 shades of NARX": (narx_shaded(I, H, O), """\
 narx-shaded
-  h1(t) = tanh(x(t) + h1(t-1) + Y(t-1) + b)
-  h2(t) = tanh(h1(t) + h2(t-1) + Y(t-1) + b)
-  Y(t) = identity(h2(t) + b)"""),
+  h1(t) = tanh(W x(t) + W h1(t-1) + W Y(t-1) + b)
+  h2(t) = tanh(W h1(t) + W h2(t-1) + W Y(t-1) + b)
+  Y(t) = identity(W h2(t) + b)"""),
     "58 other recurrences": (delayed(I, H, O), """\
 delayed
-  h1(t) = tanh(x(t) + h1(t-1) + h1(t-2) + h1(t-3) + b)
-  Y(t) = identity(h1(t) + b)"""),
+  h1(t) = tanh(W x(t) + W h1(t-1) + W h1(t-2) + W h1(t-3) + b)
+  Y(t) = identity(W h1(t) + b)"""),
     "96-100 bidirectional": (bidirectional(I, H, O), """\
 bidirectional
-  h_f(t) = tanh(x(t) + h_f(t-1) + b)
-  h_b(t) = tanh(x(t) + h_b(t+1) + b)
-  Y(t) = identity(h_f(t) + h_b(t) + b)"""),
+  h_f(t) = tanh(W x(t) + W h_f(t-1) + b)
+  h_b(t) = tanh(W x(t) + W h_b(t+1) + b)
+  Y(t) = identity(W h_f(t) + W h_b(t) + b)"""),
     "deep bidirectional": (bidirectional(I, H, O, layers=2), """\
 bidirectional, 2 layers
-  h_f1(t) = tanh(x(t) + h_f1(t-1) + b)
-  h_b1(t) = tanh(x(t) + h_b1(t+1) + b)
-  h_f2(t) = tanh(h_f1(t) + h_b1(t) + h_f2(t-1) + b)
-  h_b2(t) = tanh(h_f1(t) + h_b1(t) + h_b2(t+1) + b)
-  Y(t) = identity(h_f2(t) + h_b2(t) + b)"""),
+  h_f1(t) = tanh(W x(t) + W h_f1(t-1) + b)
+  h_b1(t) = tanh(W x(t) + W h_b1(t+1) + b)
+  h_f2(t) = tanh(W h_f1(t) + W h_b1(t) + W h_f2(t-1) + b)
+  h_b2(t) = tanh(W h_f1(t) + W h_b1(t) + W h_b2(t+1) + b)
+  Y(t) = identity(W h_f2(t) + W h_b2(t) + b)"""),
     "LSTM": (lstm(I, H, O), """\
 lstm
-  i(t) = sigmoid(x(t) + h(t-1) + b)
-  f(t) = sigmoid(x(t) + h(t-1) + b)
-  g(t) = tanh(x(t) + h(t-1) + b)
-  o(t) = sigmoid(x(t) + h(t-1) + b)
+  i(t) = sigmoid(W x(t) + W h(t-1) + b)
+  f(t) = sigmoid(W x(t) + W h(t-1) + b)
+  g(t) = tanh(W x(t) + W h(t-1) + b)
+  o(t) = sigmoid(W x(t) + W h(t-1) + b)
   kept(t) = identity(f(t) * c(t-1))
   written(t) = identity(i(t) * g(t))
   c(t) = identity(kept(t) + written(t))
   squashed(t) = tanh(c(t))
   h(t) = identity(o(t) * squashed(t))
-  Y(t) = identity(h(t) + b)"""),
+  Y(t) = identity(W h(t) + b)"""),
     "GRU": (gru(I, H, O), """\
 gru
-  q(t) = identity(h(t-1) + b)
-  r(t) = sigmoid(x(t) + h(t-1) + b)
-  z(t) = sigmoid(x(t) + h(t-1) + b)
+  q(t) = identity(W h(t-1) + b)
+  r(t) = sigmoid(W x(t) + W h(t-1) + b)
+  z(t) = sigmoid(W x(t) + W h(t-1) + b)
   kept(t) = identity(z(t) * h(t-1))
   reset(t) = identity(r(t) * q(t))
-  n(t) = tanh(x(t) + reset(t) + b)
+  n(t) = tanh(W x(t) + reset(t) + b)
   replaced(t) = identity(z(t) * n(t))
   h(t) = identity(n(t) + -1 replaced(t) + kept(t))
-  Y(t) = identity(h(t) + b)"""),
+  Y(t) = identity(W h(t) + b)"""),
     "68 encoder-decoder": (encoder_decoder(I, H, O), """\
 encoder-decoder
-  read(t) = tanh(x(t) + e(t-1) + b)
-  held(t) = identity(phase(t) * e(t-1))
-  taken(t) = identity(phase(t) * read(t))
+  read(t) = tanh(W x(t) + W e(t-1) + b)
+  held(t) = identity(M phase(t) * e(t-1))
+  taken(t) = identity(M phase(t) * read(t))
   e(t) = identity(taken(t) + held(t))
-  write(t) = tanh(e(t) + d(t-1) + Y(t-1) + b)
-  d(t) = identity(phase(t) * write(t))
-  Y(t) = identity(d(t) + b)"""),
+  write(t) = tanh(W e(t) + W d(t-1) + W Y(t-1) + b)
+  d(t) = identity(M phase(t) * write(t))
+  Y(t) = identity(W d(t) + b)"""),
 }  # fmt: skip
 
 
@@ -171,9 +176,18 @@ def test_a_network_learns_as_many_numbers_as_its_slide_has(net, weights, biases,
 
 
 def test_the_complete_narx_network_grows_linearly_with_the_length_of_the_sequence():
-    for T in (2, 3, 10, 50):
+    for T in (1, 2, 3, 10, 50):
         weights = T * H * I + (T - 1) * H * O + O * H
         assert complete_narx(I, H, O, T_max=T).parameter_count == weights + H + O
+
+
+def test_delays_and_layers_may_be_numpy_integers():
+    one, two, three = (np.int64(n) for n in (1, 2, 3))
+    assert narx(I, H, O, two, three) == narx(I, H, O, 2, 3)
+    assert complete_narx(I, H, O, three) == complete_narx(I, H, O, 3)
+    assert delayed(I, H, O, one) == delayed(I, H, O, 1)
+    assert bidirectional(I, H, O, two) == bidirectional(I, H, O, 2)
+    assert with_skips(I, H, O, three) == with_skips(I, H, O, 3)
 
 
 def test_in_jordans_network_the_links_into_the_memory_are_fixed_and_blocked():
@@ -232,15 +246,36 @@ def test_every_network_names_its_slide_or_its_paper(name):
 
 
 WRONG = {
-    "input delays": ("narx:|input_delays is -1|at least 0", lambda: narx(I, H, O, -1, 1)),
-    "output delays": ("narx:|output_delays 0|at least 1", lambda: narx(I, H, O, 0, 0)),
+    "input delays": ("narx:|input_delays is -1|from 0", lambda: narx(I, H, O, -1, 1)),
+    "output delays": ("narx:|output_delays is 0|from 1", lambda: narx(I, H, O, 0, 0)),
+    "input delays of a word": ("narx:|input_delays is '2'", lambda: narx(I, H, O, "2", 1)),
     "history": ("narx:|'x'|history is 'ones'", lambda: narx(I, H, O, history="ones")),
-    "mu": ("jordan:|Edge('m', 'm'|not finite", lambda: jordan(I, H, O, mu=float("nan"))),
+    "mu nan": ("jordan:|Edge('m', 'm'|holds nan", lambda: jordan(I, H, O, mu=float("nan"))),
+    "mu that overflows": ("jordan|holds 1000", lambda: jordan(I, H, O, mu=10**400)),
+    "mu that overflows an average": ("jordan", lambda: jordan(I, H, O, mu=10**400, average=True)),
 }  # fmt: skip
-for f in (state_space, with_skips, cross_layer, narx_shaded):
-    WRONG[f"layers of {f.__name__}"] = ("0 hidden|at least 1", lambda f=f: f(I, H, O, layers=0))
+for f in (state_space, with_skips, cross_layer, narx_shaded, bidirectional):
+    for n in (0, -1, "2", 1.5, True, None):
+        WRONG[f"{n!r} layers of {f.__name__}"] = (
+            f"layers is {n!r}|from 1", lambda f=f, n=n: f(I, H, O, layers=n)
+        )  # fmt: skip
+for n in (0, -1, "2", 2.0, True, None):
+    WRONG[f"T_max {n!r}"] = (
+        f"complete_narx:|T_max is {n!r}|from 1", lambda n=n: complete_narx(I, H, O, T_max=n)
+    )  # fmt: skip
+    WRONG[f"delays {n!r}"] = (
+        f"delayed:|delays is {n!r}|from 1", lambda n=n: delayed(I, H, O, delays=n)
+    )  # fmt: skip
+for mu in ("0.5", None, True, [0.5], 1j):
+    for average in (False, True):
+        WRONG[f"mu {mu!r}{', average' * average}"] = (
+            f"jordan:|mu is {mu!r}|a number", lambda mu=mu, a=average: jordan(I, H, O, mu, a)
+        )  # fmt: skip
 for f in NETWORKS.values():
-    WRONG[f"units of {f.__name__}"] = ("size is 0|from 1", lambda f=f: f(I, 0, O))
+    for n in (0, "3", 2.5, None):
+        WRONG[f"{n!r} units of {f.__name__}"] = (
+            f"size is {n!r}|from 1", lambda f=f, n=n: f(I, n, O)
+        )  # fmt: skip
 
 
 @pytest.mark.parametrize("parts, wrong", WRONG.values(), ids=WRONG)

@@ -1,5 +1,6 @@
 """The three definitions of truncated backpropagation: which errors reach which states."""
 
+import numpy as np
 import pytest
 
 from minitorch_rnn.column import (
@@ -129,6 +130,13 @@ def test_every_loss_is_sent_back_once(rule):
         assert [t for window in rule.windows(T) for t in window.losses] == list(range(T))
 
 
+def test_steps_may_be_numpy_integers():
+    two, three = np.int64(2), np.int64(3)
+    for swept, same in ((chunked(three), chunked(3)), (per_loss_window(two), per_loss_window(2)),
+                        (williams_peng(three, two), williams_peng(3, 2))):  # fmt: skip
+        assert swept.name == same.name and swept.windows(7) == same.windows(7)
+
+
 def test_a_rule_of_ones_own_is_a_name_and_its_windows():
     own = Truncation("the last loss alone", lambda T: [Window(range(T - 1, T), T - 2)])
     assert own.reaches(3) == [[False] * 4, [False] * 4, [False, False, True, True]]
@@ -178,9 +186,11 @@ WRONG = [
     pytest.param("chunked:|k is None", lambda: chunked(None), id="chunk of None"),
     pytest.param("per_loss_window:|k is -1|from 0", lambda: per_loss_window(-1), id="window"),
     pytest.param("per_loss_window:|k is '2'", lambda: per_loss_window("2"), id="window of a word"),
-    pytest.param("williams_peng:|h is 2|from 3", lambda: williams_peng(2, 3), id="a gap"),
+    pytest.param("williams_peng:|h, with h_prime = 3, is 2|from 3", lambda: williams_peng(2, 3), id="a gap"),
     pytest.param("williams_peng:|h_prime is 0|from 1", lambda: williams_peng(2, 0), id="no sweep"),
-    pytest.param("williams_peng:|h is 2.5", lambda: williams_peng(2.5, 1), id="sweep of a float"),
+    pytest.param("williams_peng:|h, with h_prime = 1, is 2.5", lambda: williams_peng(2.5, 1), id="sweep of a float"),
+    pytest.param("williams_peng:|h_prime is '1'|from 1", lambda: williams_peng(2, "1"),
+                 id="a word between sweeps"),
     pytest.param("explain_truncation:|T is 0|from 1", lambda: explain_truncation(chunked(2), 0),
                  id="no columns"),
     pytest.param("explain_truncation:|T is 4.0", lambda: explain_truncation(chunked(2), 4.0),

@@ -1,5 +1,6 @@
 """The five variants: which columns have an input, and which an output that counts."""
 
+import numpy as np
 import pytest
 
 from minitorch_rnn.column import VARIANTS, Variant
@@ -73,14 +74,32 @@ def test_a_variant_says_which_slide_it_is_on(name):
     assert "slide" in VARIANTS[name].__doc__
 
 
-@pytest.mark.parametrize("T", [0, -1])
+@pytest.mark.parametrize("T", [0, -1, "3", 2.5, None, True])
 @pytest.mark.parametrize("name", VARIANTS)
-def test_a_variant_of_no_columns_is_refused(name, T):
-    with pytest.raises(ColumnError, match=rf"{T}\b.* columns"):
+def test_a_variant_of_no_whole_number_of_columns_is_refused(name, T):
+    with pytest.raises(ColumnError, match=f"T, the number of columns, is {T!r}; a whole .* from 1"):
         VARIANTS[name](T)
 
 
-@pytest.mark.parametrize("n", [0, 6, -1])
-def test_more_inputs_than_columns_or_none_are_refused_with_both_numbers(n):
+@pytest.mark.parametrize("T", ["3", 2.5, None, True, 0])
+def test_a_wrong_number_of_columns_is_told_where_their_inputs_are_counted_too(T):
+    with pytest.raises(ColumnError, match=f"{T!r}"):
+        delayed_many_to_many(T, 2)
+
+
+@pytest.mark.parametrize("n", [0, -1, 1.5, "2", True])
+def test_a_number_of_inputs_that_counts_none_is_refused(n):
+    with pytest.raises(ColumnError, match=f"delayed: inputs is {n!r}; a whole number from 1"):
+        delayed_many_to_many(3, n)
+
+
+@pytest.mark.parametrize("n", [6, 100])
+def test_more_inputs_than_columns_are_refused_with_both_numbers(n):
     with pytest.raises(ColumnError, match=f"delayed_many_to_many: {n} of 5 columns"):
         delayed_many_to_many(5, n)
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_the_number_of_columns_may_be_a_numpy_integer(name):
+    assert VARIANTS[name](np.int64(5)) == VARIANTS[name](5)
+    assert delayed_many_to_many(np.int64(5), np.int64(2)) == delayed_many_to_many(5, 2)
