@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -11,7 +11,7 @@ from minitorch_rnn import bptt
 from minitorch_rnn.agreement.networks import draw_histories, targets_for
 from minitorch_rnn.agreement.report import Agreement
 from minitorch_rnn.agreement.verification import verify
-from minitorch_rnn.bptt.divergences import DIVERGENCES
+from minitorch_rnn.bptt.divergences import DIVERGENCES, Divergence, masked
 from minitorch_rnn.column import (
     VARIANTS,
     Column,
@@ -20,6 +20,7 @@ from minitorch_rnn.column import (
     Layer,
     Product,
     Truncation,
+    Variant,
     chunked,
     per_loss_window,
     williams_peng,
@@ -31,16 +32,52 @@ from minitorch_rnn.nn import ColumnNetwork
 _SMOOTH = [name for name in DIVERGENCES if name != "worst step"]
 
 
+class Drawn(NamedTuple):
+    """A network with data, all of it drawn: what `verify` takes."""
+
+    network: ColumnNetwork
+    x: dict[str, np.ndarray]
+    D: np.ndarray
+    divergence: Divergence
+    histories: dict[str, np.ndarray]
+    variant: Variant
+    truncation: Truncation | None
+
+    def gradients(self) -> dict[str, np.ndarray]:
+        """Of the parameters, by the explicit road."""
+        column, params = self.network.column, self.network.state_dict()
+        x, first = dict(self.x), next(iter(self.x))
+        x[first] = np.where(np.array(self.variant.inputs)[:, None, None], x[first], 0.0)
+        trace = bptt.column.forward(column, params, x, self.histories)
+        dY = masked(self.divergence, self.variant.outputs).gradient(trace.Y, self.D)
+        return bptt.column.backward(column, params, trace, dY).parameters
+
+
 def random_agreements(count: int, seed: int = 0) -> Iterator[tuple[Column, Agreement]]:
     """Draw columns, data, divergences, masks and truncations, and verify them."""
     for number in range(count):
         rng = np.random.default_rng([seed, number])
-        column = draw_column(rng, f"random {number}")
-        yield column, verify_drawn(column, rng)
+        for _ in range(10):  # a network whose gradients are all 0 would prove little
+            drawn = draw_data(draw_column(rng, f"random {number}"), rng)
+            if any(g.any() for g in drawn.gradients().values()):
+                break
+        network, x, D, divergence, histories, variant, truncation = drawn
+        yield (
+            network.column,
+            verify(
+                network,
+                x,
+                D,
+                divergence,
+                histories=histories,
+                variant=variant,
+                truncation=truncation,
+            ),
+        )
 
 
-def verify_drawn(column: Column, rng: np.random.Generator) -> Agreement:
-    """The agreement of a column under a divergence, a variant and a truncation that are drawn."""
+def draw_data(column: Column, rng: np.random.Generator) -> Drawn:
+    """Parameters and data for a column, with a divergence, a variant and perhaps a truncation."""
     output = column.node[column.output]
     possible = [
         n for n in _SMOOTH if DIVERGENCES[n].takes == "series" or output.activation == "softmax"
@@ -49,25 +86,23 @@ def verify_drawn(column: Column, rng: np.random.Generator) -> Agreement:
     T, B = int(rng.integers(1, 7)), int(rng.integers(1, 3))
     variant = VARIANTS[str(rng.choice(list(VARIANTS)))](T)
     truncation = None
-    if all(node.direction == "forward" for node in column.nodes) and rng.random() < 0.3:
+    if not column.backward and rng.random() < 0.3:
         truncation = _draw_truncation(rng)
     network = ColumnNetwork(column, dtype="float64", rng=rng)
     draw_histories(network, rng)
     for _ in range(10):  # away from the kinks of relu units, if they let us
         x = {n: rng.normal(size=(T, B, node.size)) for n, node in column.inputs.items()}
-        given = {
+        given = {  # also in place of what is learned
             node.name: rng.normal(size=(sum(column.reach[node.name]), B, node.size))
             for node in column.nodes
-            if node.history == "given"
+            if node.history == "given" or (any(column.reach[node.name]) and rng.random() < 0.1)
         }
         trace = bptt.column.forward(column, network.state_dict(), x, given)
         relus = [trace.z[node.name] for node in column.nodes if node.activation == "relu"]
         if all(np.abs(z).min() > 0.02 for z in relus):
             break
     D = targets_for(divergence, (T, B, output.size), variant, rng)
-    return verify(
-        network, x, D, divergence, histories=given, variant=variant, truncation=truncation
-    )
+    return Drawn(network, x, D, divergence, given, variant, truncation)
 
 
 def draw_column(rng: np.random.Generator, name: str = "random") -> Column:
@@ -113,7 +148,10 @@ def draw_column(rng: np.random.Generator, name: str = "random") -> Column:
         else:
             nodes.append(Layer(s, size[s], f, bool(rng.random() < 0.8), history, way))
     output = names[-1] if rng.random() < 0.8 else str(rng.choice(names))
-    return Column(name, tuple(nodes), tuple(edges.values()), output)
+    written = list(edges.values())  # in any order: what comes first is for the column to find out
+    rng.shuffle(nodes)
+    rng.shuffle(written)  # type: ignore[arg-type]
+    return Column(name, tuple(nodes), tuple(written), output)
 
 
 def _draw_weight(

@@ -13,7 +13,15 @@ from minitorch_rnn import bptt
 from minitorch_rnn.agreement.report import Agreement
 from minitorch_rnn.agreement.verification import verify
 from minitorch_rnn.bptt.divergences import DIVERGENCES, Divergence
-from minitorch_rnn.column import NETWORKS, VARIANTS, Column, Variant, bidirectional, jordan
+from minitorch_rnn.column import (
+    NETWORKS,
+    VARIANTS,
+    Column,
+    Variant,
+    bidirectional,
+    jordan,
+    phases,
+)
 from minitorch_rnn.nn import ColumnNetwork, RecurrentNetwork
 
 # All sizes differ, so that no axis can pass for another.
@@ -85,20 +93,25 @@ def columns(
             continue
         else:
             made = column
-        rng = np.random.default_rng([seed, *f"{made.name} {chosen} {variant}".encode()])
-        yield of_column(made, divergence, VARIANTS[variant](T), rng)
+        stream = f"{made.name} {chosen} {variant}".encode(errors="surrogatepass")
+        rng = np.random.default_rng([seed, *stream])
+        phased = not isinstance(column, Column) and "phase" in made.inputs and variant == "delayed"
+        yield _of_column(made, divergence, VARIANTS[variant](T), rng, phased)
 
 
-def of_column(
-    column: Column, divergence: Divergence, variant: Variant, rng: np.random.Generator
+def _of_column(
+    column: Column,
+    divergence: Divergence,
+    variant: Variant,
+    rng: np.random.Generator,
+    phased: bool,
 ) -> Agreement:
-    """The agreement of one column on data that are drawn."""
+    """The agreement of one column on data that are drawn; the encoder–decoder's phases are not."""
     network = ColumnNetwork(column, dtype="float64", rng=rng)
     draw_histories(network, rng)
-    T = len(variant.inputs)
     x = {n: rng.normal(size=(T, B, node.size)) for n, node in column.inputs.items()}
-    if "phase" in x and variant.name == "delayed":
-        x["phase"] = phases(variant, B)
+    if phased:
+        x["phase"] = np.repeat(np.array(phases(variant))[:, None], B, axis=1)
     D = targets_for(divergence, (T, B, column.node[column.output].size), variant, rng)
     return verify(network, x, D, divergence, variant=variant)
 
@@ -109,21 +122,18 @@ def draw_histories(network: ColumnNetwork, rng: np.random.Generator) -> None:
         history.update_(rng.normal(size=history.shape))
 
 
-def phases(variant: Variant, batch: int) -> np.ndarray:
-    """(reading, writing) of an encoder–decoder, (T, B, 2): what its input `phase` takes."""
-    reading = np.array(variant.inputs, float)
-    both = np.stack([reading, 1 - reading], axis=-1)
-    return np.repeat(both[:, None], batch, axis=1)
-
-
 def targets_for(
     divergence: Divergence, shape: tuple[int, int, int], variant: Variant, rng: np.random.Generator
 ) -> np.ndarray:
     """Targets of the kind that the divergence takes."""
     T, B, O = shape
     if divergence.takes == "labels":
-        most = min(2, sum(variant.outputs), O - 1)
-        return np.stack([rng.permutation(np.arange(1, O))[:most] for _ in range(B)], axis=1)
+        columns = sum(variant.outputs)
+        labels = np.zeros((max(1, (columns + 1) // 2), B), int)  # 0 pads at the end
+        for b in range(B):  # with repetitions, between each of which a blank must find its place
+            n = int(rng.integers(1, len(labels) + 1))
+            labels[:n, b] = rng.integers(1, O, size=n)
+        return labels
     if divergence.takes == "distributions":
         return rng.dirichlet(np.ones(O), size=(T, B))
     return rng.normal(size=(T if divergence.aligned else max(T - 1, 1), B, O))

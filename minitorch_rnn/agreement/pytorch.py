@@ -26,7 +26,7 @@ def gradients(
         if not isinstance(node.activation, str):
             raise Skip(f"{node.activation.name} is a Python function that PyTorch cannot run")
     T, B = dY.shape[:2]
-    arrays = params | x | {f"history.{n}": h for n, h in given.items()}
+    arrays = params | x | {f"given.{n}": h for n, h in given.items()}
     # Offsets of every z: their gradients are those of z.
     computed = {n: node.size for n, node in column.node.items() if n not in x}
     arrays |= {f"dz({n})": np.zeros((T, B, size)) for n, size in computed.items()}
@@ -49,7 +49,7 @@ def _unrolled(column: Column, leaf: dict[str, Any], T: int, B: int, first: int) 
     a: dict[str, dict[int, Any]] = {n: dict(enumerate(leaf[n])) for n in column.inputs}
     for n, (before, after) in column.reach.items():
         nothing = torch.zeros(before + after, B, column.node[n].size, dtype=torch.float64)
-        for k, row in enumerate(leaf.get(f"history.{n}", nothing)):
+        for k, row in enumerate(leaf.get(f"given.{n}", leaf.get(f"history.{n}", nothing))):
             at = k - before if k < before else T + k - before
             a.setdefault(n, {})[at] = row if row.ndim == 2 else row.expand(B, -1)
         a.setdefault(n, {})

@@ -11,6 +11,7 @@ import minitorch_rnn as mt
 from minitorch_rnn import numeric
 from minitorch_rnn.bptt.divergences import Divergence
 from minitorch_rnn.engine import Tensor
+from minitorch_rnn.errors import NonFiniteError
 
 Arrays = dict[str, np.ndarray]
 
@@ -47,12 +48,12 @@ def finite(divergence: Divergence, Y: Tensor, D: Any) -> Tensor:
     """DIV of the graph's outputs.
 
     Raises:
-        ValueError: if it is nan or infinite.
+        NonFiniteError: if it is nan or infinite.
     """
     targets = D if divergence.takes == "labels" else Tensor(D, Y.dtype, backend=Y.backend)
     value: Tensor = divergence.value(mt, Y, targets)
     if not np.isfinite(value.item()):
-        raise ValueError(
+        raise NonFiniteError(
             f"verify: the {divergence.name} of these outputs is {value.item()}, which has no "
             f"gradient; the outputs lie between {Y.min().item():.3g} and {Y.max().item():.3g}."
         )

@@ -8,8 +8,9 @@
     rtrl          real-time recurrent learning, forward in time
     torch         PyTorch, where it is installed
 
-The witnesses share no code with the graph but the line that states the divergence. What the roads
-are of one kind of network, `layers` and `columns` say.
+The witnesses share with the graph the line that states the divergence, and those of a column what
+the column says of itself: the order of its nodes, where edges read, and the windows of a truncation.
+What the roads are of one kind of network, `layer_roads` and `column_roads` say.
 """
 
 from __future__ import annotations
@@ -21,12 +22,13 @@ from typing import Any, Protocol
 import numpy as np
 
 from minitorch_rnn import backend, numeric
-from minitorch_rnn.agreement.columns import Columns
-from minitorch_rnn.agreement.layers import Layers
+from minitorch_rnn.agreement.column_roads import Columns
+from minitorch_rnn.agreement.layer_roads import Layers
 from minitorch_rnn.agreement.report import REQUIRED, REQUIRED_FLOAT32, Agreement
 from minitorch_rnn.agreement.roads import Arrays, Skip
 from minitorch_rnn.bptt.divergences import DIVERGENCES, Divergence, masked
-from minitorch_rnn.column import Truncation, Variant
+from minitorch_rnn.column import VARIANTS, Truncation, Variant
+from minitorch_rnn.column.data import named_inputs
 from minitorch_rnn.engine import raw
 from minitorch_rnn.errors import ShapeError
 from minitorch_rnn.nn import RNN, ColumnNetwork, RecurrentNetwork
@@ -63,7 +65,7 @@ def verify(
     h_0: Any = None,
     *,
     histories: Mapping[str, Any] | None = None,
-    variant: Variant | None = None,
+    variant: Variant | str | None = None,
     truncation: Truncation | None = None,
 ) -> Agreement:
     """Compare the graph's gradients of `network` with every witness.
@@ -79,13 +81,15 @@ def verify(
             network has one, and else draws one, so that its gradient is tested away from zero.
         histories: the same for a column, by node, (K+F, B, n); drawn where the column says "given"
             and none comes.
-        variant: masks inputs and outputs (`column.VARIANTS`); of several inputs the first.
+        variant: masks inputs and outputs: a `Variant` or a name in `column.VARIANTS`; of several
+            inputs the first.
         truncation: cuts the gradients of a column off (`column.chunked` and others).
 
     Raises:
         ShapeError: if targets and outputs differ in shape.
         TypeError: if the network is of another kind, or the divergence does not run on arrays.
-        ValueError: if the divergence has an unknown name, or no finite value here.
+        ValueError: if the divergence or the variant has an unknown name.
+        NonFiniteError: if the divergence has no finite value here.
 
     Where a link is blocked or a gradient truncated, differences and complex step hold the memory
     behind it fixed, and the result says so. The network itself, its gradients and what is frozen in
@@ -106,6 +110,17 @@ def verify(
     if isinstance(network, ColumnNetwork):
         if h_0 is not None:
             raise TypeError("verify: a ColumnNetwork takes histories={node: …}, not h_0.")
+        if truncation is not None and not isinstance(truncation, Truncation):
+            raise TypeError(
+                f"verify: truncation is {truncation!r}; column.chunked(k) and others make one."
+            )
+        if isinstance(variant, str):
+            if variant not in VARIANTS:
+                known = ", ".join(map(repr, VARIANTS))
+                raise ValueError(f"verify: variant is {variant!r}; known are {known}.")
+            variant = VARIANTS[variant](
+                len(next(iter(named_inputs(network.column, "verify", x).values())))
+            )
         subject = Columns(network, x, histories, variant, truncation)
     elif isinstance(network, RNN | RecurrentNetwork):
         if histories is not None or variant is not None or truncation is not None:
@@ -119,11 +134,12 @@ def verify(
             f"verify: got {network!r}; an RNN, a RecurrentNetwork or a ColumnNetwork is needed."
         )
     Y = subject.outputs()
+    masks = variant if isinstance(variant, Variant) else None
     known = _named(divergence)
     D = _targets(known, targets, Y)
     chosen, skipped = (known, {}) if known else _of_ones_own(divergence, Y, D)  # type: ignore[arg-type]
-    if variant is not None:
-        chosen = masked(chosen, variant.outputs)
+    if masks is not None:
+        chosen = masked(chosen, masks.outputs)
     graph = subject.graph(chosen, D)
     roads = _run(subject.roads(chosen, D), skipped)
     # Where dDIV/dY itself comes from differences, no road can agree better than they do.
@@ -139,7 +155,7 @@ def verify(
             for road in REQUIRED
             if road in roads or road in skipped
         },
-        variant.name if variant else "",
+        masks.name if masks else "",
         subject.frozen,
         subject.angle(chosen, D),
     )

@@ -15,13 +15,17 @@ from minitorch_rnn.errors import ShapeError
 GAMMA = 1.0  # the softness of soft-DTW's minimum
 
 
-def _softmin(xp: Any, values: list[Any]) -> Any:
-    """-gamma ln sum exp(-value / gamma), elementwise over the list."""
+def log_sum_exp(xp: Any, x: Any) -> Any:
+    """ln sum exp(x) over the first axis, of arrays, complex arrays or Tensors, without overflow."""
     if xp is not np:
-        return -GAMMA * xp.logsumexp(xp.stack(values) * (-1 / GAMMA), axis=0)
-    stacked = np.stack(values)
-    low = stacked.real.min(axis=0)
-    return low - GAMMA * np.log(np.exp((low - stacked) / GAMMA).sum(axis=0))
+        return xp.logsumexp(x, axis=0)
+    top = x.real.max(axis=0)
+    return top + np.log(np.exp(x - top).sum(axis=0))
+
+
+def zeros_like(Y: Any) -> Any:
+    """Zeros of Y's shape that can hold a gradient: floats even where Y is made of integers."""
+    return np.zeros(np.shape(Y), np.result_type(Y, np.float32))
 
 
 def soft_dtw(xp: Any, Y: Any, D: Any) -> Any:
@@ -40,13 +44,18 @@ def soft_dtw(xp: Any, Y: Any, D: Any) -> Any:
 
 
 def _warped(xp: Any, Y: Any, D: Any) -> dict[tuple[int, int], Any]:
+    if len(D) == 0 or Y.shape[1:] != D.shape[1:]:
+        raise ShapeError(
+            f"soft-DTW: targets have shape {D.shape}, the outputs {Y.shape}; they may differ in T "
+            "only, and at least one target is needed."
+        )
     R: dict[tuple[int, int], Any] = {}
     for i in range(len(Y)):
         for j in range(len(D)):
             R[i, j] = ((Y[i] - D[j]) ** 2).sum(axis=-1)
             ways = [R[p] for p in ((i - 1, j), (i, j - 1), (i - 1, j - 1)) if p in R]
-            if ways:
-                R[i, j] = R[i, j] + (_softmin(xp, ways) if len(ways) > 1 else ways[0])
+            if ways:  # softmin(x) = -gamma ln sum exp(-x / gamma)
+                R[i, j] = R[i, j] - GAMMA * log_sum_exp(xp, xp.stack(ways) * (-1 / GAMMA))
     return R
 
 
@@ -60,7 +69,7 @@ def soft_dtw_gradient(Y: Any, D: Any) -> Any:
     """
     R, T, U = _warped(np, Y, D), len(Y), len(D)
     E: dict[tuple[int, int], Any] = {}
-    dY = np.zeros_like(Y)
+    dY = zeros_like(Y)
     for i in reversed(range(T)):
         for j in reversed(range(U)):
             E[i, j] = np.ones(Y.shape[1]) if (i, j) == (T - 1, U - 1) else np.zeros(Y.shape[1])
@@ -72,25 +81,31 @@ def soft_dtw_gradient(Y: Any, D: Any) -> Any:
     return dY
 
 
-def _extended(labels: Any, O: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _extended(labels: Any, Y: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The labels with blanks between, (S, B); where a blank may be skipped; where a path may end.
 
-    The last two are 1.0 or 0.0, (S, B). Labels of 0 and less pad a shorter sequence.
+    The last two are 1.0 or 0.0, (S, B).
     """
     labels = np.asarray(labels.numpy() if hasattr(labels, "numpy") else labels)
+    (B, O), came = Y.shape[1:], labels.shape
     if labels.ndim != 2 or labels.dtype.kind not in "iu":
         raise ShapeError(
-            f"CTC: labels are {labels.dtype} of shape {labels.shape}; integers (U, B) are needed."
+            f"CTC: labels are {labels.dtype} of shape {came}; integers (U, B) are needed."
         )
-    if labels.size and labels.max() >= O:
-        raise ShapeError(f"CTC: label {labels.max()} is not one of 1 … {O - 1} ({O} outputs).")
-    U, B = labels.shape
+    if came[1] != B:
+        raise ShapeError(
+            f"CTC: labels have shape {came}, that is {came[1]} sequences; the outputs have {B}."
+        )
+    if labels.size and not 0 <= labels.min() <= labels.max() < O:
+        wrong = labels.max() if labels.max() >= O else labels.min()
+        raise ShapeError(f"CTC: label {wrong} is not one of 1 … {O - 1} ({O} outputs).")
     present = labels > 0
     if (present[1:] & ~present[:-1]).any():
         raise ShapeError("CTC: a label follows padding; labels come first, and 0 pads at the end.")
-    extended = np.zeros((2 * U + 1, B), int)
-    extended[1::2] = np.where(present, labels, 0)
-    skip, end = np.zeros((2, 2 * U + 1, B))
+    S = 2 * len(labels) + 1
+    extended = np.zeros((S, B), int)
+    extended[1::2] = labels
+    skip, end = np.zeros((2, S, B))
     skip[3::2] = (extended[3::2] != extended[1:-2:2]) & present[1:]
     last = 2 * present.sum(axis=0)
     end[last, np.arange(B)] = 1
@@ -119,11 +134,12 @@ def ctc(xp: Any, Y: Any, labels: Any) -> Any:
         labels: (U, B) integers from 1 to O-1; 0 pads shorter sequences at the end.
 
     Raises:
-        ShapeError: if the labels do not fit. Where T columns cannot hold them, DIV is infinite.
+        ShapeError: if the labels do not fit. Where T columns cannot hold them, DIV is infinite and
+            its gradient 0.
 
     Source: Graves et al., ICML (2006), equations 6–8 and 14.
     """
-    extended, skip, end = _extended(labels, Y.shape[-1])
+    extended, skip, end = _extended(labels, Y)
     S, B = extended.shape
     start = np.zeros((S, B))
     start[:2] = 1.0
@@ -137,10 +153,17 @@ def ctc(xp: Any, Y: Any, labels: Any) -> Any:
         if t:
             alpha = alpha + _up(xp, alpha, 1) + skip * _up(xp, alpha, 2)
         alpha = alpha * Y[t][columns, extended]
-        scale = alpha.sum(axis=0)
+        scale = _or_one(xp, alpha.sum(axis=0))
         total = total + xp.log(scale)
         alpha = alpha / scale
-    return -(total + xp.log((alpha * end).sum(axis=0)))
+    p = (alpha * end).sum(axis=0)
+    possible = (p.real if xp is np else p) > 0
+    return xp.where(possible, -(total + xp.log(_or_one(xp, p))), float("inf"))
+
+
+def _or_one(xp: Any, p: Any) -> Any:
+    """p where it is a probability above 0, else 1, which has a logarithm and divides."""
+    return xp.where((p.real if xp is np else p) > 0, p, 1.0)
 
 
 def ctc_gradient(Y: Any, labels: Any) -> Any:
@@ -150,7 +173,7 @@ def ctc_gradient(Y: Any, labels: Any) -> Any:
 
     Source: the same, equations 9–11 and 15; beta_t excludes Y(t) here.
     """
-    extended, skip, end = _extended(labels, Y.shape[-1])
+    extended, skip, end = _extended(labels, Y)
     T, (S, B) = len(Y), extended.shape
     y = Y[:, np.arange(B), extended]  # (T, S, B)
     arriving, scales = np.zeros((T, S, B)), np.zeros((T, B))
@@ -160,10 +183,11 @@ def ctc_gradient(Y: Any, labels: Any) -> Any:
         if t:
             arriving[t] = alpha + _up(np, alpha, 1) + skip * _up(np, alpha, 2)
         alpha = arriving[t] * y[t]
-        scales[t] = alpha.sum(axis=0)
+        scales[t] = _or_one(np, alpha.sum(axis=0))
         alpha = alpha / scales[t]
-    dY = np.zeros_like(Y)
-    beta = end / (alpha * end).sum(axis=0)
+    dY = zeros_like(Y)
+    p = (alpha * end).sum(axis=0)
+    beta = np.where(p > 0, end, 0.0) / _or_one(np, p)
     for t in reversed(range(T)):
         np.subtract.at(dY[t], (np.arange(B), extended), arriving[t] * beta / scales[t])
         step = y[t] * beta / scales[t]

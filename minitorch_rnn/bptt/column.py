@@ -62,8 +62,15 @@ def forward(
     >>> forward(sums, {}, np.ones((3, 1, 1))).Y.ravel()
     array([1., 2., 3.])
     """
-    trace = beginning(column, params, inputs, histories)
+    trace = beginning(column, params, inputs, histories, (offsets or {}).values())
     T, a, z = trace.T, trace.a, trace.z
+    for n, offset in (offsets or {}).items():
+        if n not in z or np.shape(offset) != z[n].shape:
+            needed = z[n].shape if n in z else f"a node of {', '.join(z)}"
+            raise ShapeError(
+                f"{column.name}: forward: the offset of {n!r} has shape {np.shape(offset)}; "
+                f"needed is {needed}."
+            )
     memory = a if frozen is None else {n: _beside(v, a[n]) for n, v in frozen.a.items()}
     for n, (before, _) in column.reach.items():
         if first >= 0:

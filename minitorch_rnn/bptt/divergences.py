@@ -28,6 +28,8 @@ class Divergence(NamedTuple):
         takes: what D is: "series" (T, B, O), "distributions" (T, B, O), which need outputs that are
             distributions too, or "labels" (U, B), integers from 1, which need them as well.
         aligned: whether D(t) belongs to Y(t), so that D has as many columns as Y.
+        of_steps: ``of_steps(kept, T)`` gives the divergence of some of T columns, for one that
+            weighs them; None where it does not matter which they are.
         piece: ``piece(Y, D)`` tells on which of its smooth pieces a divergence with corners is, so
             that differences can keep to one of them; None where it is smooth.
     """
@@ -37,6 +39,7 @@ class Divergence(NamedTuple):
     gradient: Callable[[Any, Any], Any]
     takes: str = "series"
     aligned: bool = True
+    of_steps: Callable[[list[int], int], Any] | None = None
     piece: Callable[[Any, Any], Any] | None = None
 
     def value(self, xp: Any, Y: Any, D: Any) -> Any:
@@ -73,13 +76,15 @@ def summed(
     2.0
     """
 
-    def weigh(T: int) -> np.ndarray | None:
-        if weights is None:
-            return None
+    def listed(T: int) -> list[float]:
+        assert weights is not None
         w = [weights(t) for t in range(T)] if callable(weights) else list(weights)
         if len(w) != T:
             raise ShapeError(f"{name}: there are {len(w)} weights w_t, the outputs have T = {T}.")
-        return np.array(w, float)[:, None]
+        return w
+
+    def weigh(T: int) -> np.ndarray | None:
+        return None if weights is None else np.array(listed(T), float)[:, None]
 
     def values(xp: Any, Y: Any, D: Any) -> Any:
         w, steps = weigh(len(Y)), local(xp, Y, D)
@@ -91,7 +96,11 @@ def summed(
         w = weigh(len(Y))
         return slope(Y, D) if w is None else w[:, :, None] * slope(Y, D)
 
-    return Divergence(name, values, gradient, takes)
+    def of_steps(kept: list[int], T: int) -> Divergence:  # each keeps the weight of its own t
+        w = listed(T)
+        return summed(name, local, slope, [w[t] for t in kept], takes)
+
+    return Divergence(name, values, gradient, takes, of_steps=weights and of_steps)
 
 
 def masked(divergence: Divergence, steps: Sequence[bool]) -> Divergence:
@@ -111,26 +120,28 @@ def masked(divergence: Divergence, steps: Sequence[bool]) -> Divergence:
     if not kept:
         raise ShapeError(f"masked: no step of {len(steps)} is left to compute {divergence.name}.")
 
+    inner = divergence.of_steps(kept, len(steps)) if divergence.of_steps else divergence
+
     def check(Y: Any) -> None:
         if len(Y) != len(steps):
             raise ShapeError(f"masked: {len(steps)} steps are masked, the outputs have {len(Y)}.")
 
     def targets(D: Any) -> Any:
-        return D[kept] if divergence.aligned else D
+        return D[kept] if inner.aligned else D
 
     def values(xp: Any, Y: Any, D: Any) -> Any:
         check(Y)
-        return divergence.values(xp, Y[kept], targets(D))
+        return inner.values(xp, Y[kept], targets(D))
 
     def gradient(Y: Any, D: Any) -> Any:
         check(Y)
-        dY = np.zeros_like(Y)
-        dY[kept] = divergence.gradient(Y[kept], targets(D))
+        dY = alignment.zeros_like(Y)
+        dY[kept] = inner.gradient(Y[kept], targets(D))
         return dY
 
-    piece = divergence.piece
+    piece = inner.piece
     of_kept = None if piece is None else lambda Y, D: piece(Y[kept], targets(D))
-    return divergence._replace(values=values, gradient=gradient, piece=of_kept)
+    return inner._replace(values=values, gradient=gradient, of_steps=None, piece=of_kept)
 
 
 def _squares(xp: Any, Y: Any, D: Any) -> Any:
@@ -144,7 +155,7 @@ def _softest_gradient(Y: Any, D: Any) -> Any:
 
 
 def _last_gradient(Y: Any, D: Any) -> Any:
-    dY = np.zeros_like(Y)
+    dY = alignment.zeros_like(Y)
     dY[-1] = Y[-1] - D[-1]
     return dY
 
@@ -190,7 +201,7 @@ WORST_STEP = Divergence(
 )
 SOFT_WORST_STEP = Divergence(
     "soft worst step",  # ln sum_t exp ||Y(t) - D(t)||^2: nearly the largest error of any step
-    lambda xp, Y, D: xp.log(xp.exp(_squares(xp, Y, D)).sum(axis=0)),
+    lambda xp, Y, D: alignment.log_sum_exp(xp, _squares(xp, Y, D)),
     _softest_gradient,
 )
 SQUARED_TOTAL = Divergence(

@@ -2,7 +2,8 @@
 
 Every state carries its derivative with respect to every parameter along with it, so that nothing
 has to be remembered and no sweep back is needed, at a cost that grows with the fourth power of the
-state's size. As a witness it shares with BPTT nothing but the Jacobian products of the activations.
+state's size. As a witness it shares with BPTT the forward pass and the Jacobian products of the
+activations, and neither sweep nor accumulation.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ import numpy as np
 from minitorch_rnn.bptt.activations import functions_of
 from minitorch_rnn.bptt.trace import Array, Arrays, Trace
 from minitorch_rnn.column import Column, Edge
-from minitorch_rnn.errors import ColumnError, ShapeError
+from minitorch_rnn.column.data import check_forward
+from minitorch_rnn.errors import ShapeError
 
 
 def gradients(column: Column, params: Mapping[str, Any], trace: Trace, dY: Any) -> Arrays:
@@ -37,12 +39,7 @@ def gradients(column: Column, params: Mapping[str, Any], trace: Trace, dY: Any) 
     """
     if np.shape(dY) != trace.Y.shape:
         raise ShapeError(f"rtrl: dY has shape {np.shape(dY)}, the outputs {trace.Y.shape}.")
-    for node in column.nodes:
-        if node.direction == "backward":
-            raise ColumnError(
-                f"{column.name}: real-time recurrent learning needs a network that runs forward in "
-                f"time, and node {node.name!r} runs backward."
-            )
+    check_forward(column, f"{column.name}: real-time recurrent learning")
     B = trace.Y.shape[1]
     starts = np.cumsum([0, *(np.prod(shape, dtype=int) for shape in column.shapes.values())])
     own = {
@@ -50,7 +47,8 @@ def gradients(column: Column, params: Mapping[str, Any], trace: Trace, dY: Any) 
         for name, a, b in zip(column.shapes, starts[:-1], starts[1:], strict=True)
     }
     total = np.zeros((starts[-1],))
-    # P[n][k] is P_n(k - K), (B, n, number of parameters); inputs depend on none of them.
+    # P[n] holds P_n of the last K columns, and then of this one, (B, n, number of parameters);
+    # inputs depend on none of them.
     P = {
         node.name: [np.zeros((B, node.size, len(total))) for _ in range(column.reach[node.name][0])]
         for node in column.nodes
@@ -66,6 +64,8 @@ def gradients(column: Column, params: Mapping[str, Any], trace: Trace, dY: Any) 
         for n in (n for part in column.components for n in part.nodes):
             P[n].append(_next(column, params, trace, P, own, n, t))
         total += np.einsum("bo,bop->p", dY[t], P[column.output][-1])
+        for n, (before, _) in column.reach.items():  # nothing older will be read again
+            P[n] = P[n][len(P[n]) - before :]
     return {name: total[own[name]].reshape(shape) for name, shape in column.shapes.items()}
 
 
@@ -87,7 +87,7 @@ def _next(
     for e in column.into[n]:
         moved = np.zeros_like(dz)  # the derivative of W_e a_s(t-d)
         if e.gradient == "full":
-            k = column.reach[e.source][0] + t - e.delay
+            k = column.reach[e.source][0] - e.delay
             moved += np.einsum("ij,bjp->bip", W[e.name], P[e.source][k])
         if isinstance(name := column.weight(e), str):
             m = past[e.name].shape[-1]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -46,10 +46,14 @@ class Trace(NamedTuple):
         return shifted(self.column, self.a, self.T, node, offset)
 
     def carried(self) -> Arrays:
-        """The last columns, as `histories` of the sequence that goes on where this one ends."""
-        reach = self.column.reach.items()
+        """The last columns, as `histories` of the sequence that goes on where this one ends.
+
+        Empty for a column with nodes that run backward, which never goes on.
+        """
+        if self.column.backward:
+            return {}
         return {
-            n: self.a[n][self.T :].copy() for n, (before, after) in reach if before and not after
+            n: self.a[n][self.T :].copy() for n, (before, _) in self.column.reach.items() if before
         }
 
 
@@ -64,8 +68,11 @@ def beginning(
     params: Mapping[str, Any],
     inputs: Any,
     histories: Mapping[str, Any] | None,
+    others: Iterable[Any] = (),
 ) -> Trace:
     """A trace in which nothing is computed yet: the data and the histories in their places.
+
+    Its dtype can hold all of them, and the values of `others`.
 
     Raises:
         ShapeError: if they do not fit the column or each other.
@@ -75,8 +82,8 @@ def beginning(
     T, *lead, B = next(iter(x.values())).shape[:-1]
     _check_parameters(column, params)
     given = _checked_histories(column, histories, B)
-    everything = [*x.values(), *(np.asarray(params[name]) for name in column.shapes)]
-    dtype = np.result_type(*everything, np.float32)
+    everything = [*x.values(), *given.values(), *(params[n] for n in column.shapes), *others]
+    dtype = np.result_type(*map(np.asarray, everything), np.float32)
     a, z = {}, {}
     for node in column.nodes:
         n, (before, after) = node.name, column.reach[node.name]

@@ -14,7 +14,7 @@ import numpy as np
 from minitorch_rnn.bptt import column as general
 from minitorch_rnn.bptt.trace import Trace
 from minitorch_rnn.column import Column, Truncation, Window
-from minitorch_rnn.errors import ColumnError
+from minitorch_rnn.column.data import check_forward
 
 
 def backward(
@@ -78,12 +78,7 @@ def replays(
 
 def windows(column: Column, truncation: Truncation, T: int) -> list[Window]:
     """The windows of a truncation for T columns of a network that runs forward."""
-    for node in column.nodes:
-        if node.direction == "backward":
-            raise ColumnError(
-                f"{column.name}: {truncation.name} needs a network that runs forward in time, and "
-                f"node {node.name!r} runs backward."
-            )
+    check_forward(column, f"{column.name}: {truncation.name}")
     return truncation.windows(T)
 
 

@@ -25,12 +25,12 @@ from minitorch_rnn.column.truncation import (
     per_loss_window,
     williams_peng,
 )
-from minitorch_rnn.column.variants import VARIANTS, Variant
+from minitorch_rnn.column.variants import VARIANTS, Variant, phases
 
 __all__ = [
     "Activation", "Column", "Component", "Edge", "Input", "Layer", "NETWORKS", "Node", "Product",
     "Truncation", "VARIANTS", "Variant", "Window", "bidirectional", "chunked", "complete_narx",
     "cross_layer", "delayed", "elman", "encoder_decoder", "explain_truncation", "explicit_memory",
-    "gru", "jordan", "lstm", "narx", "narx_shaded", "per_loss_window", "state_space",
+    "gru", "jordan", "lstm", "narx", "narx_shaded", "per_loss_window", "phases", "state_space",
     "williams_peng", "with_skips",
 ]  # fmt: skip

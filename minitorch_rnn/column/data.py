@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from minitorch_rnn.column.spec import Column
-from minitorch_rnn.errors import ShapeError
+from minitorch_rnn.errors import ColumnError, ShapeError
 
 Shape = tuple[int, ...]
 
@@ -94,3 +94,15 @@ def check_histories(
                 f"{who}: the history of {node.name!r} is to be given, in the shape "
                 f"{needed(node.name)}, and none came."
             )
+
+
+def check_forward(column: Column, who: str) -> None:
+    """That every node runs forward in time.
+
+    Raises:
+        ColumnError: naming one that runs backward.
+    """
+    for name in column.backward:
+        raise ColumnError(
+            f"{who} needs a network that runs forward in time, and node {name!r} runs backward."
+        )

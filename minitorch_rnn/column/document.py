@@ -38,7 +38,7 @@ def write(column: Column) -> str:
 def read(text: str) -> Column:
     """What `Column.from_json` returns."""
     try:
-        whole = json.loads(text)
+        whole = json.loads(text.removeprefix("\ufeff"))
     except (ValueError, RecursionError) as cause:
         raise ColumnError(f"from_json: this is not JSON: {cause}") from None
     whole = _fields("the column", whole, ("name", "nodes", "edges", "output"))

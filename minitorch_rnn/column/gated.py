@@ -90,8 +90,8 @@ def encoder_decoder(
         d(t) = writing f(C e(t) + Rd d(t-1) + Wy Y(t-1) + bd),  Y(t) = g(Wo d(t) + bo)
 
     A second input, `phase` (T, B, 2), holds (reading, writing): (1, 0) while the encoder reads and
-    (0, 1) while the decoder writes; `phases` makes it from a variant. A state that is gated away
-    contributes exactly 0 to values and gradients.
+    (0, 1) while the decoder writes; `column.phases` makes it from a variant. A state that is gated
+    away contributes exactly 0 to values and gradients.
 
     Source: slide 68; Cho et al., EMNLP (2014).
     """

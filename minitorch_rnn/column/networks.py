@@ -126,14 +126,16 @@ def jordan(
     average: bool = False,
     activation: Function = "sigmoid",
     output_activation: Function = "identity",
+    history: str = "zeros",
 ) -> Column:
     """Jordan's network: a memory of past outputs with fixed weights, and no error through it.
 
         m(t) = mu m(t-1) + y(t-1),  or with `average`  m(t) = mu m(t-1) + (1 - mu) y(t-1)
         h(t) = f(Wx x(t) + Wm m(t) + b),  Y(t) = g(Wo h(t) + bo)
 
-    The links into m are fixed and their gradients blocked: m is data to the backward pass. The
-    input is a "plan", constant over the sequence.
+    The links into m are fixed and their gradients blocked: m is data to the backward pass, so the
+    history of m and Y is "zeros" or "given"; a learned one would never learn. The input is a
+    "plan", constant over the sequence.
 
     Source: slide 47.
 
@@ -150,9 +152,9 @@ def jordan(
         "jordan average" if average else "jordan",
         (
             Input("x", I),
-            Layer("m", O, "identity", bias=False, history="learned"),
+            Layer("m", O, "identity", bias=False, history=history),
             Layer("h", H, activation),
-            Layer("Y", O, output_activation, history="learned"),
+            Layer("Y", O, output_activation, history=history),
         ),
         (
             Edge("Y", "m", 1, gradient="blocked", weight=gain),
@@ -164,14 +166,20 @@ def jordan(
 
 
 def elman(
-    I: int, H: int, O: int, activation: Function = "tanh", output_activation: Function = "identity"
+    I: int,
+    H: int,
+    O: int,
+    activation: Function = "tanh",
+    output_activation: Function = "identity",
+    history: str = "zeros",
 ) -> Column:
     """Elman's network: the hidden layer sees a clone of its last state; no error leaves the clone.
 
         h(t) = f(Wx x(t) + Wc h(t-1) + b),  Y(t) = g(Wo h(t) + bo)
 
-    Wc is learned, the link is blocked. (What `torch.nn.RNN` calls an Elman network is
-    `state_space`: the same values, another gradient.)
+    Wc is learned, the link is blocked: no error reaches the initial context, which is "zeros" or
+    "given" (Elman's was 0.5). What `torch.nn.RNN` calls an Elman network is `state_space`: the same
+    values, another gradient.
 
     Source: slide 48.
     """
@@ -179,7 +187,7 @@ def elman(
         "elman",
         (
             Input("x", I),
-            Layer("h", H, activation, history="learned"),
+            Layer("h", H, activation, history=history),
             Layer("Y", O, output_activation),
         ),
         (Edge("x", "h"), Edge("h", "h", 1, gradient="blocked"), Edge("h", "Y")),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import operator
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -168,6 +169,8 @@ class Column:
     def __post_init__(self) -> None:
         object.__setattr__(self, "nodes", tuple(self.nodes))
         check_nodes(self)
+        sized = (dataclasses.replace(n, size=operator.index(n.size)) for n in self.nodes)
+        object.__setattr__(self, "nodes", tuple(sized))
         object.__setattr__(self, "edges", tuple(self._written_out(tuple(self.edges))))
         check_edges(self)
         check_structure(self)
@@ -263,6 +266,11 @@ class Column:
         return f"weight.{owner.name}" if isinstance(owner.weight, str) else owner.weight
 
     @property
+    def backward(self) -> tuple[str, ...]:
+        """The nodes that run backward in time."""
+        return tuple(node.name for node in self.nodes if node.direction == "backward")
+
+    @property
     def blocked(self) -> tuple[Edge, ...]:
         """The edges over which no gradient flows back."""
         return tuple(e for e in self.edges if e.gradient == "blocked")
@@ -280,8 +288,8 @@ class Column:
     def teacher_forced(self, target: str = "D") -> Column:
         """The same network with the target D(t-d) fed back in place of Y(t-d): slide 45.
 
-        D becomes an input, so no error flows through it, and it takes over the history of Y. The
-        edges keep their names, so both networks have the same weights.
+        D becomes an input, so no error flows through it, and it takes over the history of Y: a
+        learned ``history.Y`` becomes ``history.D``. The edges keep their names, and so the weights.
 
         Raises:
             ColumnError: if no output is fed back, or a node has the name of the target already.
@@ -312,7 +320,7 @@ class Column:
 
     @classmethod
     def from_json(cls, text: str) -> Column:
-        """The column that `to_json` wrote, or a person: see the README for an example.
+        """The column that `to_json` wrote, or a person; the README shows one.
 
         Raises:
             ColumnError: if the text is not JSON, or holds no column.

@@ -67,7 +67,8 @@ def williams_peng(h: int, h_prime: int) -> Truncation:
     """BPTT(h, h'): every h' steps, send the errors of the last h' losses back through h columns.
 
     With h = h' it is `chunked`; with h' = 1 nearly `per_loss_window`; h >= T is full BPTT. A sweep
-    that runs through column 0 reaches the history as well.
+    that runs through column 0 reaches the history as well; a last, shorter group of losses is cut
+    off where a whole one would be.
 
     Source: Williams and Peng, Neural Computation 2 (1990).
     """

@@ -20,6 +20,7 @@ HISTORIES = ("zeros", "given", "learned")
 DIRECTIONS = ("forward", "backward")
 GRADIENTS = ("full", "blocked")
 NODES = ("input", "layer", "product")
+MOST = 1_000_000  # units of a node, columns of a delay: more is a slip of the finger
 
 
 def told(part: Any, shown: Callable[[Any], str] = reprlib.repr) -> str:
@@ -40,9 +41,10 @@ def whole(who: str, name: str, value: Any, least: int) -> int:
         number = -1 if isinstance(value, bool) else operator.index(value)
     except TypeError:
         number = -1
-    if number < least:
+    if not least <= number <= MOST:
         raise ColumnError(
-            f"{who}: {name} is {reprlib.repr(value)}; a whole number from {least} is needed."
+            f"{who}: {name} is {reprlib.repr(value)}; a whole number from {least} to {MOST:,} is "
+            "needed."
         )
     return number
 
@@ -118,10 +120,10 @@ def delays(column: Column, edge: Edge) -> tuple[int, ...]:
     else:
         several = tuple(given)
     for d in several:
-        if isinstance(d, bool) or not hasattr(d, "__index__") or d < 0:
+        if isinstance(d, bool) or not hasattr(d, "__index__") or not 0 <= d <= MOST:
             raise ColumnError(
                 f"{column.name}: {told(edge)} has the delay {reprlib.repr(d)}; a whole number from "
-                "0 is needed (a layer with direction='backward' reads the future)."
+                f"0 to {MOST:,} is needed (a layer with direction='backward' reads the future)."
             )
     if not several:
         raise ColumnError(f"{column.name}: {told(edge)} has no delay at all; give at least one.")

@@ -14,6 +14,8 @@ class Variant(NamedTuple):
 
     Where `inputs` is False, x(t) is 0 and has no gradient; where `outputs` is False, Y(t) has no
     part in the divergence. A masked step contributes exactly 0, whatever its data hold.
+    `nn.ColumnNetwork` masks inputs, ``network(x, variant=…)``, and `bptt.divergences.masked` steps
+    of a divergence.
     """
 
     name: str
@@ -22,7 +24,7 @@ class Variant(NamedTuple):
 
 
 def one_to_one(T: int) -> Variant:
-    """A network without time: x(0) gives Y(0), and the columns after it do nothing (slide 67)."""
+    """A network without time: x(0) gives Y(0), and no later column counts (slide 67)."""
     return Variant("one-to-one", _only(T, 0), _only(T, 0))
 
 
@@ -43,7 +45,8 @@ def delayed_many_to_many(T: int, inputs: int | None = None) -> Variant:
         T: columns in all.
         inputs: how many of them have an input; None is the first half.
 
-    `column.encoder_decoder` is the network that has a part of its own for either phase.
+    `column.encoder_decoder` is the network that has a part of its own for either phase, and
+    `phases` its second input.
     """
     n = (_columns(T) + 1) // 2 if inputs is None else whole("delayed", "inputs", inputs, 1)
     if n > T:
@@ -56,6 +59,15 @@ def delayed_many_to_many(T: int, inputs: int | None = None) -> Variant:
 def synchronous(T: int) -> Variant:
     """Every input has its output at once (slides 68 and 70)."""
     return Variant("synchronous", _all(T), _all(T))
+
+
+def phases(variant: Variant) -> tuple[tuple[float, float], ...]:
+    """(reading, writing) at every t: what the encoder–decoder takes for its input `phase`, (T, 2).
+
+    >>> phases(delayed_many_to_many(3, inputs=2))
+    ((1.0, 0.0), (1.0, 0.0), (0.0, 1.0))
+    """
+    return tuple((float(read), 1.0 - read) for read in variant.inputs)
 
 
 VARIANTS: dict[str, Callable[[int], Variant]] = {

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from minitorch_rnn import backend, ops
+from minitorch_rnn import ops
 from minitorch_rnn.autograd import grad
-from minitorch_rnn.column import Truncation
-from minitorch_rnn.engine import Tensor
-from minitorch_rnn.errors import ColumnError
+from minitorch_rnn.column import Truncation, Variant
+from minitorch_rnn.column.data import check_forward
+from minitorch_rnn.engine import Tensor, constant
 from minitorch_rnn.nn.unroll import ColumnNetwork
+
+Unrolled = dict[str, dict[int, Tensor]]
 
 
 def truncated_backward(
@@ -20,12 +22,13 @@ def truncated_backward(
     truncation: Truncation,
     histories: Mapping[str, Any] | None = None,
     teacher: Any = None,
+    variant: Variant | None = None,
 ) -> Tensor:
     """Add to every parameter's `.grad` what `truncation` keeps of the gradient of a loss.
 
     Args:
         network: whose forward pass is not changed by the truncation.
-        x, histories, teacher: as the network takes them.
+        x, histories, teacher, variant: as the network takes them.
         loss: a function of the outputs Y (T, B, O) that gives a single number.
         truncation: `column.chunked`, `column.per_loss_window` or `column.williams_peng`.
 
@@ -35,8 +38,8 @@ def truncated_backward(
     Raises:
         ColumnError: if a node runs backward in time: it has no past to be cut off.
 
-    The network is unrolled once for each window. To train on long streams in chunks, pass the state
-    on instead: ``Y, last = network(chunk, {n: h.detach() for n, h in last.items()})``.
+    Each window is unrolled again, from its first column to its last. To train on long streams in
+    chunks, pass the state on: ``Y, last = network(chunk, {n: h.detach() for n, h in last.items()})``.
 
     >>> import minitorch_rnn as mt
     >>> network = mt.nn.ColumnNetwork(mt.column.state_space(2, 3, 1))
@@ -45,37 +48,41 @@ def truncated_backward(
     >>> network.weight["x->h1"].grad.shape
     (3, 2)
     """
-    column, inputs, given, single = network.prepared(x, histories, teacher)
+    check_forward(network.column, f"{network!r}: {truncation.name}")
+    column, inputs, given, single = network.prepared(x, histories, teacher, variant)
+
+    def unroll(**window: Any) -> Unrolled:
+        return network.unroll(inputs, given, column=column, **window)
+
+    whole = unroll()
     T = len(next(iter(inputs.values())))
-    for node in column.nodes:
-        if node.direction == "backward":
-            raise ColumnError(
-                f"{network!r}: {truncation.name} needs a network that runs forward in time, and "
-                f"node {node.name!r} runs backward."
-            )
-
-    def outputs(first: int) -> Tensor:
-        a = network.unroll(inputs, given, column=column, first=first)
-        Y: Tensor = ops.stack([a[column.output][t] for t in range(T)])
-        return Y.squeeze(1) if single else Y
-
-    Y = outputs(-1)
-    value = loss(Y)
-    for cut, dY in sweeps(outputs, Y, value, truncation):
+    Y = ops.stack([whole[column.output][t] for t in range(T)])
+    value = loss(Y.squeeze(1) if single else Y)
+    for cut, dY in sweeps(unroll, column.output, whole, value, Y, truncation):
         cut.backward(dY, retain_graph=True)  # what made x is walked once for each window
     return value.detach()
 
 
 def sweeps(
-    outputs: Callable[[int], Tensor], Y: Tensor, value: Tensor, truncation: Truncation
+    unroll: Callable[..., Unrolled],
+    output: str,
+    whole: Unrolled,
+    value: Tensor,
+    Y: Tensor,
+    truncation: Truncation,
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """For every window the outputs of a graph that is cut off there, and the errors to send back.
 
-    `outputs(first)` unrolls the network with its graph cut off before column `first`.
+    Args:
+        unroll: takes `memory`, `first` and `stop` of `ColumnNetwork.unroll`.
+        output: the output node.
+        whole: the network unrolled without a cut; its values are the memory.
+        value, Y: DIV of the outputs, and the outputs, of `whole`.
+        truncation: whose windows are wanted.
     """
-    (whole,) = grad(value, Y)
-    assert whole is not None
+    (slope,) = grad(value, Y)
+    assert slope is not None
     for losses, first in truncation.windows(len(Y)):
-        dY = backend.namespace(whole.data).zeros(Y.shape, Y.dtype)
-        dY[losses.start : losses.stop] = whole.data[losses.start : losses.stop]
-        yield outputs(first), Tensor(dY, backend=Y.backend)
+        a = unroll(memory=whole, first=first, stop=losses.stop)
+        dY = constant(slope.data[losses.start : losses.stop])
+        yield ops.stack([a[output][t] for t in losses]), dY

@@ -11,17 +11,21 @@ import numpy as np
 
 import minitorch_rnn as mt
 from minitorch_rnn import backend, ops
-from minitorch_rnn.column import Column, Edge, Node
-from minitorch_rnn.column.data import check_histories, check_inputs, named_inputs
+from minitorch_rnn.column import Column, Edge, Node, Variant
+from minitorch_rnn.column.data import (
+    check_forward,
+    check_histories,
+    check_inputs,
+    named_inputs,
+)
+from minitorch_rnn.column.validation import whole
 from minitorch_rnn.engine import Parameter, Tensor, constant, raw
-from minitorch_rnn.errors import ColumnError, ShapeError
+from minitorch_rnn.errors import ShapeError
 from minitorch_rnn.nn import init
 from minitorch_rnn.nn.module import Module, as_input
 from minitorch_rnn.nn.network import OUTPUTS
 
 ACTIVATIONS = OUTPUTS | {"relu": ops.relu}
-
-_TEACHER = "teacher"  # the input that stands in for the output, where the target is fed back
 
 
 class ColumnNetwork(Module):
@@ -37,7 +41,8 @@ class ColumnNetwork(Module):
     Attributes:
         weight: by edge, W_e (target's size, source's size), such as ``weight["h(t-1)->h"]``.
         bias: by node, b_n (n,).
-        history: by node, a(-K) … a(-1) (K, n), where it is learned; starts at 0.
+        history: by node, a(-K) … a(-1), then a(T) … a(T+F-1), (K+F, n), where it is learned; starts
+            at 0.
         All others from U(-1/sqrt(m), 1/sqrt(m)), where m values in all enter the node.
 
     Raises:
@@ -51,7 +56,7 @@ class ColumnNetwork(Module):
     >>> Y.shape, {node: h.shape for node, h in last.items()}
     ((7, 4, 2), {'h': (1, 4, 5)})
     >>> sorted(network.state_dict())[:3]
-    ['bias.Y', 'bias.h', 'history.h']
+    ['bias.Y', 'bias.h', 'weight.h(t-1)->h']
     """
 
     def __init__(
@@ -78,7 +83,11 @@ class ColumnNetwork(Module):
                 getattr(self, kind)[of] = init.uniform(*shape, bound=bound, dtype=dtype, rng=rng)
 
     def forward(
-        self, x: Any, histories: Mapping[str, Any] | None = None, teacher: Any = None
+        self,
+        x: Any,
+        histories: Mapping[str, Any] | None = None,
+        teacher: Any = None,
+        variant: Variant | None = None,
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """Run the network over x.
 
@@ -89,39 +98,63 @@ class ColumnNetwork(Module):
                 (K+F, B, n) or (K+F, n), in place of what the column says. Those that an earlier
                 call returned carry its states on.
             teacher: D, (T, B, O): the target D(t-d) is fed back in place of Y(t-d).
+            variant: one of `column.VARIANTS`, for T columns: x(t) is 0 where it has no input; of
+                several inputs the first. Which outputs count, the divergence says
+                (`bptt.divergences.masked`).
 
         Returns:
             Y(t) for all t, (T, B, O) or (T, O); and the last columns of every node that is read
-            later, to be passed on as `histories`.
+            later, to be passed on as `histories` (none if a node runs backward: it never goes on).
         """
-        column, inputs, given, single = self.prepared(x, histories, teacher)
+        column, inputs, given, single = self.prepared(x, histories, teacher, variant)
         T = len(next(iter(inputs.values())))
         a = self.unroll(inputs, given, column=column)
         outputs = ops.stack([a[column.output][t] for t in range(T)])
         last = {
-            column.output if n == _TEACHER else n: ops.stack(
+            column.output if n == self._teacher_node else n: ops.stack(
                 [a[n][t] for t in range(T - before, T)]
             )
-            for n, (before, after) in column.reach.items()
-            if before and not after
+            for n, (before, _) in column.reach.items()
+            if before and not column.backward
         }
         if single:
             return outputs.squeeze(1), {n: rows.squeeze(1) for n, rows in last.items()}
         return outputs, last
 
     def prepared(
-        self, x: Any, histories: Mapping[str, Any] | None = None, teacher: Any = None
+        self,
+        x: Any,
+        histories: Mapping[str, Any] | None = None,
+        teacher: Any = None,
+        variant: Variant | None = None,
     ) -> tuple[Column, dict[str, Tensor], dict[str, Tensor], bool]:
         """What `unroll` takes, made of what `forward` takes, and whether there was no B."""
         inputs, single = self._inputs(x)
-        T, B = next(iter(inputs.values())).shape[:2]
+        first = next(iter(inputs))
+        T, B = inputs[first].shape[:2]
         given = self._histories(histories, B, single)
+        if variant is not None:
+            if len(variant.inputs) != T:
+                raise ShapeError(
+                    f"{self!r}: the variant {variant.name!r} has {len(variant.inputs)} columns, "
+                    f"{first} has shape {inputs[first].shape}."
+                )
+            mask = Tensor(np.array(variant.inputs)[:, None, None], backend=self.like.backend)
+            inputs[first] = ops.where(mask, inputs[first], 0.0)  # nan behind it leaves no trace
         if teacher is None:
             return self.column, inputs, given, single
-        column = self.column.teacher_forced(_TEACHER)
+        column = self.column.teacher_forced(self._teacher_node)
         shape = (T, B, column.node[column.output].size)
-        inputs[_TEACHER] = self._teacher(teacher, shape, single)
+        inputs[self._teacher_node] = self._teacher(teacher, shape, single)
         return column, inputs, given, single
+
+    @property
+    def _teacher_node(self) -> str:
+        """The input that stands in for the output where the target is fed back."""
+        name = "teacher"
+        while name in self.column.node:
+            name += "_"
+        return name
 
     def free_run(
         self,
@@ -147,15 +180,11 @@ class ColumnNetwork(Module):
             ColumnError: if a node runs backward in time: it would have to know the future.
             ShapeError: if x is shorter than the forecast, or the targets do not fit the past.
         """
-        for node in self.column.nodes:
-            if node.direction == "backward":
-                raise ColumnError(
-                    f"{self!r}: free_run needs a network that runs forward in time, and node "
-                    f"{node.name!r} runs backward."
-                )
-        named = x if isinstance(x, Mapping) else {next(iter(self.column.inputs)): x}
+        check_forward(self.column, f"{self!r}: free_run")
+        n_steps = whole(f"{self!r}: free_run", "n_steps", n_steps, 1)
+        named = named_inputs(self.column, repr(self), x)
         T = min(len(values) for values in named.values()) - n_steps
-        if n_steps < 1 or T < 0:
+        if T < 0:
             raise ShapeError(
                 f"{self!r}: free_run of {n_steps} steps, but x has {T + n_steps} columns; "
                 "they hold the past and the forecast."
@@ -176,7 +205,9 @@ class ColumnNetwork(Module):
         histories: Mapping[str, Tensor] | None = None,
         *,
         column: Column | None = None,
+        memory: Mapping[str, Mapping[int, Tensor]] | None = None,
         first: int = -1,
+        stop: int | None = None,
         offsets: Mapping[str, Tensor] | None = None,
     ) -> dict[str, dict[int, Tensor]]:
         """Every activation as a node of the graph: T identical columns.
@@ -185,8 +216,9 @@ class ColumnNetwork(Module):
             inputs: x by input node, (T, B, I).
             histories: as in `forward`, (K+F, B, n).
             column: another column with the same parameters, such as `column.unblocked()`.
-            first: cut the graph there: what is read of columns before `first` is a constant. -1
-                cuts nothing; the history counts as column -1 (`column.truncation`).
+            memory, first, stop: unroll the columns from `first` up to `stop` only, on the values
+                that `memory`, an earlier result, has for those before: the graph is cut off there.
+                -1 cuts nothing; the history counts as column -1 (`column.truncation`).
             offsets: added to z, by node, (T, B, n): their gradients are those of z.
 
         Returns:
@@ -194,25 +226,28 @@ class ColumnNetwork(Module):
         """
         column = self.column if column is None else column
         T, B = next(iter(inputs.values())).shape[:2]
-        weights = {e.name: self._weight(column, e) for e in column.edges}
+        live = range(max(first, 0), T if stop is None else stop)
         a: dict[str, dict[int, Tensor]] = {}
         for node in column.nodes:
-            before, after = column.reach[node.name]
-            rows = self._beginning(column, node, histories or {}, (before + after, B, node.size))
-            a[node.name] = {
-                k - before if k < before else T + k - before: rows[k] for k in range(before + after)
-            }
-        for name, values in inputs.items():
-            a[name] |= {t: values[t] for t in range(T)}
+            n, (before, after) = node.name, column.reach[node.name]
+            if memory is not None and first >= 0:
+                a[n] = {t: memory[n][t].detach() for t in range(live.start - before, live.start)}
+            else:
+                rows = self._beginning(
+                    column, node, histories or {}, (before + after, B, node.size)
+                )
+                outside = [*range(-before, 0), *range(T, T + after)]
+                a[n] = {t: rows[k] for k, t in enumerate(outside)}
+        for n, values in inputs.items():
+            a[n] |= {t: values[t] for t in live}
+        weights = {e.name: self._weight(column, e) for e in column.edges}
 
         def read(edge: Edge, t: int) -> Tensor:
-            at = t + column.offset(edge)
-            value = a[edge.source][at]
-            cut = edge.gradient == "blocked" or max(at, -1) < first
-            return value.detach() if cut else value
+            value = a[edge.source][t + column.offset(edge)]
+            return value.detach() if edge.gradient == "blocked" else value
 
         for part in column.components:
-            for t in reversed(range(T)) if part.backward else range(T):
+            for t in reversed(live) if part.backward else live:
                 for n in part.nodes:
                     terms = [_weighted(read(e, t), weights[e.name]) for e in column.into[n]]
                     product = column.node[n].kind == "product"
@@ -242,9 +277,14 @@ class ColumnNetwork(Module):
         self, column: Column, node: Node, histories: Mapping[str, Tensor], shape: tuple[int, ...]
     ) -> Any:
         """The columns of a node outside 0 … T-1, (K+F, B, n)."""
-        owner = self.column.output if node.name == _TEACHER else node.name
+        owner = self.column.output if node.name not in self.column.node else node.name
         if owner in histories:
             return histories[owner]
+        if node.history == "given":
+            raise ShapeError(
+                f"{self!r}: the history of {owner!r} is to be given, in the shape {shape}, and "
+                "none came."
+            )
         if node.history == "learned":
             return ops.broadcast_to(self.history[owner].unsqueeze(1), shape)
         like = self.like

@@ -159,7 +159,7 @@ def test_a_network_prints_the_equations_of_its_slide(net, text):
 COUNTS = [  # weights, then biases, then histories, counted on the slide for I, H, O = 2, 3, 2
     pytest.param(narx(I, H, O), 3 * 6 + 6 + 6, 5, 2 * 2 + 2, id="narx"),
     pytest.param(explicit_memory(I, H, O), 6 + 9 + 9 + 6 + 9 + 6, 8, 3 + 3 + 2, id="memory"),
-    pytest.param(jordan(I, H, O), 6 + 6 + 6, 5, 2 + 2, id="jordan"),
+    pytest.param(jordan(I, H, O), 6 + 6 + 6, 5, 0, id="jordan"),
     pytest.param(state_space(I, H, O, 2), 6 + 9 + 9 + 9 + 6, 8, 6, id="state-space"),
     pytest.param(with_skips(I, H, O), 6 + 9 + 9 + 9 + 6 + 6 + 6, 8, 6, id="with-skips"),
     pytest.param(delayed(I, H, O, 4), 6 + 4 * 9 + 6, 5, 4 * 3, id="delayed"),
@@ -196,13 +196,20 @@ def test_in_jordans_network_the_links_into_the_memory_are_fixed_and_blocked():
         fixed = {e.name: net.weight(e) for e in net.blocked}
         assert fixed == {"Y(t-1)->m": gain, "m(t-1)->m": 0.75}
         assert net.into["m"] == net.blocked
-        learned = {"weight.x->h", "weight.m->h", "weight.h->Y", "bias.h", "bias.Y"}
-        assert set(net.shapes) == learned | {"history.m", "history.Y"}
+        assert set(net.shapes) == {"weight.x->h", "weight.m->h", "weight.h->Y", "bias.h", "bias.Y"}
 
 
 def test_elmans_link_is_learned_and_blocked():
     assert [e.name for e in elman(I, H, O).blocked] == ["h(t-1)->h"]
     assert elman(I, H, O).shapes["weight.h(t-1)->h"] == (H, H)
+
+
+@pytest.mark.parametrize("network, remembered", [(jordan, {"m", "Y"}), (elman, {"h"})])
+def test_the_memory_behind_a_blocked_link_starts_at_zero_unless_one_says_else(network, remembered):
+    assert {node.history for node in network(I, H, O).nodes} == {"zeros"}
+    for history in ("given", "learned"):
+        nodes = network(I, H, O, history=history).nodes
+        assert {node.name for node in nodes if node.history == history} == remembered
 
 
 def test_elmans_network_unblocked_is_the_state_space_network():

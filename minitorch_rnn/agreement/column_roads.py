@@ -19,18 +19,20 @@ from minitorch_rnn.bptt.column import Gradients
 from minitorch_rnn.bptt.divergences import Divergence
 from minitorch_rnn.bptt.trace import Trace
 from minitorch_rnn.column import Activation, Column, Truncation, Variant, Window
-from minitorch_rnn.engine import Tensor, raw
+from minitorch_rnn.column.data import named_inputs
+from minitorch_rnn.engine import Tensor, no_grad, raw
+from minitorch_rnn.errors import ShapeError
 from minitorch_rnn.nn import ColumnNetwork
 from minitorch_rnn.nn.truncated import sweeps
 
-# How many perturbed networks run side by side; more would leave the processor's cache.
-_TOGETHER = 256
+# Numbers that differences and complex step move; more would take minutes.
+_MOST = 10_000
 
 
 class Columns:
     """A column with its data; see `verification.Subject`.
 
-    Quantities are the parameters by their names, x by its node, ``history.h`` where histories are
+    Quantities are the parameters by their names, x by its node, ``given.h`` for histories that are
     given, and ``dz(h)``, the gradients of every z_h(t): differences move z by offsets.
     """
 
@@ -47,15 +49,19 @@ class Columns:
             parameter.requires_grad_()  # frozen ones have a gradient to verify too
         self.column, self.truncation = network.column, truncation
         self.name = network.column.name
-        inputs = list(self.column.inputs)
-        named = x if isinstance(x, Mapping) else {inputs[0]: x}
+        named = named_inputs(self.column, "verify", x)
         self.inputs = {n: np.array(backend.to_numpy(raw(v)), float) for n, v in named.items()}
-        self.mask = None if variant is None else np.array(variant.inputs)[:, None, None]
-        self.masked = inputs[0]
+        self.variant, self.masked = variant, next(iter(self.inputs))
+        T = len(self.inputs[self.masked])
+        if variant is not None and len(variant.inputs) != T:
+            raise ShapeError(
+                f"verify: the variant {variant.name!r} has {len(variant.inputs)} columns, "
+                f"{self.masked} has {T}."
+            )
         self.arrays = {n: a.astype(float) for n, a in self.network.state_dict().items()}
         self.arrays |= self.inputs
         self.given = self._given(histories or {})
-        self.arrays |= {f"history.{n}": h for n, h in self.given.items()}
+        self.arrays |= {f"given.{n}": h for n, h in self.given.items()}
         # The first trace checks all that came; the frozen memory is what it holds.
         self.trace = self._forward(self.arrays)
         self.arrays |= {f"dz({n})": np.zeros(z.shape) for n, z in self.trace.z.items()}
@@ -77,12 +83,12 @@ class Columns:
                 )
         return found
 
-    def _selected(self, name: str, x: Any, xp: Any) -> Any:
+    def _selected(self, name: str, x: Any) -> Any:
         """x(t), and 0 where the variant has no input: selected, so that nan leaves no trace."""
-        if self.mask is None or name != self.masked:
+        if self.variant is None or name != self.masked:
             return x
-        mask = self.mask if x.ndim == 3 else self.mask[:, None]
-        return xp.where(mask, x, 0.0)
+        mask = np.array(self.variant.inputs).reshape(-1, *(1,) * (x.ndim - 1))
+        return np.where(mask, x, 0.0)
 
     def _parts(self, arrays: Arrays) -> tuple[Arrays, Arrays, Arrays, Arrays]:
         """Parameters, inputs, histories and offsets; of copies, time comes before the copy."""
@@ -91,8 +97,8 @@ class Columns:
         def timed(name: str) -> np.ndarray:
             return np.moveaxis(arrays[name], 1, 0) if copies else arrays[name]
 
-        x = {n: self._selected(n, timed(n), np) for n in self.inputs}
-        given = {n: timed(f"history.{n}") for n in self.given}
+        x = {n: self._selected(n, timed(n)) for n in self.inputs}
+        given = {n: timed(f"given.{n}") for n in self.given}
         offsets = {n: timed(key) for n in self.column.node if (key := f"dz({n})") in arrays}
         return {n: arrays[n] for n in self.column.shapes}, x, given, offsets
 
@@ -116,25 +122,28 @@ class Columns:
         sources = dict(network.named_parameters()) | leaves
         total = {name: np.zeros(source.shape) for name, source in sources.items()}
 
-        def outputs(first: int) -> Tensor:
-            x = {n: self._selected(n, leaves[n], ops) for n in self.inputs}
-            given = {n: leaves[f"history.{n}"] for n in self.given}
-            offsets = {n: leaves[f"dz({n})"] for n in self.trace.z}
-            a = network.unroll(x, given, first=first, offsets=offsets)
-            Y: Tensor = ops.stack([a[column.output][t] for t in range(self.trace.T)])
-            return Y
+        x = {n: leaves[n] for n in self.inputs}
+        given = {n: leaves[f"given.{n}"] for n in self.given}
+        offsets = {n: leaves[f"dz({n})"] for n in self.trace.z}
+        with no_grad():
+            forward = network(x, given, variant=self.variant)[0]  # what users call
 
-        Y = outputs(-1)
+        def unroll(**window: Any) -> Any:
+            _, ready, histories, _ = network.prepared(x, given, variant=self.variant)
+            return network.unroll(ready, histories, offsets=offsets, **window)
+
+        whole = unroll()
+        Y = ops.stack([whole[column.output][t] for t in range(self.trace.T)])
         value = finite(divergence, Y, D)
         ends: Iterable[tuple[Tensor, Any]] = [(value, None)]
         if self.truncation is not None:
-            ends = sweeps(outputs, Y, value, self.truncation)
+            ends = sweeps(unroll, column.output, whole, value, Y, self.truncation)
         for end, seed in ends:
             found = grad(end, list(sources.values()), seed, allow_unused=True)
             for name, g in zip(sources, found, strict=True):
                 if g is not None:
                     total[name] += backend.to_numpy(g.data)
-        return {"Y": backend.to_numpy(Y.data)} | total
+        return {"Y": backend.to_numpy(forward.data)} | total
 
     def roads(self, divergence: Divergence, D: Any) -> dict[str, Callable[[], Arrays]]:
         """The general BPTT, complex step, differences, RTRL and PyTorch."""
@@ -147,17 +156,24 @@ class Columns:
 
         def by_step() -> Arrays:
             self._check_analytic()
-            return numeric.complex_step(value, self.arrays, together=_TOGETHER)
+            return numeric.complex_step(value, self.arrays, together=self._together())
 
         return {
             "explicit": explicit,
             "complex step": by_step,
             "differences": lambda: differences(
-                value, self.arrays, self._kinks if kinked else None, _TOGETHER
+                value, self.arrays, self._kinks if kinked else None, self._together()
             ),
             "rtrl": lambda: self._rtrl(dY),
             "torch": lambda: self._torch(dY),
         }
+
+    def _together(self) -> int:
+        """How many perturbed networks run side by side."""
+        numbers = sum(array.size for array in self.arrays.values())
+        if numbers > _MOST:
+            raise Skip(f"{numbers:,} numbers are more than the {_MOST:,} that it moves one by one")
+        return min(256, max(1, 2_000_000 // numbers))  # of them all, in memory at once
 
     def angle(self, divergence: Divergence, D: Any) -> float | None:
         """Degrees between this gradient and the full one, over all parameters."""
@@ -179,8 +195,8 @@ class Columns:
 
     def _quantities(self, found: Gradients) -> Arrays:
         quantities = dict(found.parameters)
-        quantities |= {n: self._selected(n, found.da[n], np) for n in self.inputs}
-        quantities |= {f"history.{n}": found.histories[n] for n in self.given}
+        quantities |= {n: self._selected(n, found.da[n]) for n in self.inputs}
+        quantities |= {f"given.{n}": found.histories[n] for n in self.given}
         return quantities | {f"dz({n})": dz for n, dz in found.dz.items()}
 
     def _value(self, divergence: Divergence, D: Any, dY: np.ndarray, arrays: Arrays) -> Any:
@@ -239,7 +255,9 @@ class Columns:
             raise Skip("real-time recurrent learning does not truncate")
         if not self.column.shapes:
             raise Skip("nothing is learned")
-        if any(node.direction == "backward" for node in self.column.nodes):
+        if self.column.parameter_count > _MOST:
+            raise Skip(f"it carries {self.column.parameter_count:,} derivatives for every unit")
+        if self.column.backward:
             raise Skip("a part of the network runs backward in time, so there is no real time")
         return rtrl.gradients(self.column, self._parts(self.arrays)[0], self.trace, dY)
 
@@ -251,7 +269,7 @@ class Columns:
         )
         params, x, given, _ = self._parts(self.arrays)
         found = pytorch.gradients(self.column, params, x, given, dY, windows)
-        return found | {n: self._selected(n, found[n], np) for n in self.inputs}
+        return found | {n: self._selected(n, found[n]) for n in self.inputs}
 
 
 def _side_by_side(Y: np.ndarray, D: Any) -> tuple[np.ndarray, np.ndarray]:
