@@ -191,7 +191,7 @@ def test_a_frozen_parameter_is_verified_too(rng):
 
 @pytest.mark.filterwarnings("ignore:invalid value")
 def test_a_divergence_without_a_value_is_no_disagreement(rng):
-    with pytest.raises(ValueError, match="cross-entropy of these outputs is nan"):
+    with pytest.raises(mt.errors.NonFiniteError, match="cross-entropy of these outputs is nan"):
         verify(*case(rng, 2, 1, 2, 3, 2, 1, "identity")[:3], "cross-entropy")
 
 

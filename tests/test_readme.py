@@ -39,6 +39,12 @@ def test_the_python_examples_of_the_readme_run():
         exec(compile(example, "README.md", "exec"), {})
 
 
+def test_the_column_of_the_readme_is_one():
+    (text,) = blocks("json")
+    column = minitorch_rnn.column.Column.from_json(text)
+    assert len(column.edges) == 4 and column.blocked
+
+
 def test_every_extra_that_is_named_exists():
     named = set(re.findall(r"\.?\[(\w+(?:-\w+)?)\]'", README))
     assert named

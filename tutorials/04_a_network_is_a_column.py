@@ -40,7 +40,7 @@ assert 0 < cosine < 1
 # %% [markdown]
 # ## Which differences can see that?
 # A blocked gradient is the derivative of no function, so plain differences reject it. The witness
-# holds the memory behind the link fixed; the table marks that with a star.
+# holds the memory behind the link fixed, and the table says so.
 
 # %%
 agreement = mt.verify(network, x, D, "squared error")

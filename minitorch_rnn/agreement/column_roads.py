@@ -23,7 +23,7 @@ from minitorch_rnn.column.data import named_inputs
 from minitorch_rnn.engine import Tensor, no_grad, raw
 from minitorch_rnn.errors import ShapeError
 from minitorch_rnn.nn import ColumnNetwork
-from minitorch_rnn.nn.truncated import sweeps
+from minitorch_rnn.nn import truncated as on_graph
 
 # Numbers that differences and complex step move; more would take minutes.
 _MOST = 10_000
@@ -70,6 +70,9 @@ class Columns:
         self.frozen = ", ".join(str(e.name) for e in self.column.blocked)
         if truncation is not None:
             self.frozen = ", ".join(filter(None, (truncation.name, self.frozen)))
+        self.sides = {
+            node.name: side for node in self.column.nodes if (side := _side(node.activation))
+        }
         self.seen: dict[str, set[bytes]] = defaultdict(set)  # sides of kinks, by where they are
 
     def _given(self, histories: Mapping[str, Any]) -> Arrays:
@@ -137,7 +140,7 @@ class Columns:
         value = finite(divergence, Y, D)
         ends: Iterable[tuple[Tensor, Any]] = [(value, None)]
         if self.truncation is not None:
-            ends = sweeps(unroll, column.output, whole, value, Y, self.truncation)
+            ends = on_graph.sweeps(unroll, column.output, whole, value, Y, self.truncation)
         for end, seed in ends:
             found = grad(end, list(sources.values()), seed, allow_unused=True)
             for name, g in zip(sources, found, strict=True):
@@ -149,7 +152,7 @@ class Columns:
         """The general BPTT, complex step, differences, RTRL and PyTorch."""
         dY = divergence.gradient(self.trace.Y, D)
         value = functools.partial(self._value, divergence, D, dY)
-        kinked = divergence.piece or any(n.activation == "relu" for n in self.column.nodes)
+        kinked = divergence.piece or self.sides
 
         def explicit() -> Arrays:
             return {"Y": self.trace.Y} | self._quantities(self._explicit(self.column, dY))
@@ -203,7 +206,7 @@ class Columns:
         """DIV of many perturbed networks; of truncated ones the number with their gradient."""
         if self.truncation is None:
             trace = self._forward(arrays, self.trace if self.frozen else None)
-            self._note_signs([trace])
+            self._note_sides([trace])
             Y, again = _side_by_side(trace.Y, D)
             if divergence.piece is not None:
                 pieces = divergence.piece(Y, again).reshape(-1, self.trace.Y.shape[1])
@@ -213,18 +216,17 @@ class Columns:
         replays = list(
             truncated.replays(self.column, params, self.trace, self.truncation, x, given, offsets)
         )
-        self._note_signs([live for _, live in replays])
+        self._note_sides([live for _, live in replays])
         return sum(
             (np.moveaxis(live.Y[t], 1, 0) * dY[t]).sum(axis=(1, 2, 3)) for t, live in replays
         )
 
-    def _note_signs(self, traces: list[Trace]) -> None:
-        """On which side of its kink every relu unit of every copy is."""
-        for node in self.column.nodes:
-            if node.activation == "relu":
-                for i in range(traces[0].Y.shape[1]):
-                    signs = b"".join((tr.z[node.name][:, i] > 0).tobytes() for tr in traces)
-                    self.seen[node.name].add(signs)
+    def _note_sides(self, traces: list[Trace]) -> None:
+        """On which side of its kinks every unit of every copy is."""
+        for n, side in self.sides.items():
+            for i in range(traces[0].Y.shape[1]):
+                seen = b"".join(np.asarray(side(tr.z[n][:, i])).tobytes() for tr in traces)
+                self.seen[n].add(seen)
 
     def _kinks(self) -> bool:
         """Whether a relu unit or the divergence was seen on two sides since this was asked last."""
@@ -270,6 +272,13 @@ class Columns:
         params, x, given, _ = self._parts(self.arrays)
         found = pytorch.gradients(self.column, params, x, given, dY, windows)
         return found | {n: self._selected(n, found[n]) for n in self.inputs}
+
+
+def _side(activation: Any) -> Any:
+    """The function of z that tells on which side of its kinks an activation is."""
+    if isinstance(activation, str):
+        return (lambda z: z > 0) if activation == "relu" else None
+    return activation.piece
 
 
 def _side_by_side(Y: np.ndarray, D: Any) -> tuple[np.ndarray, np.ndarray]:

@@ -150,7 +150,7 @@ def draw_column(rng: np.random.Generator, name: str = "random") -> Column:
     output = names[-1] if rng.random() < 0.8 else str(rng.choice(names))
     written = list(edges.values())  # in any order: what comes first is for the column to find out
     rng.shuffle(nodes)
-    rng.shuffle(written)  # type: ignore[arg-type]
+    rng.shuffle(written)
     return Column(name, tuple(nodes), tuple(written), output)
 
 

@@ -34,7 +34,7 @@ def _columns() -> dict[str, Callable[..., Column]]:
     """Every network of the lecture by name, and those with output feedback teacher-forced too."""
     found: dict[str, Callable[..., Column]] = dict(NETWORKS)
     found["jordan-average"] = functools.partial(jordan, average=True)
-    found["bidirectional-deep"] = functools.partial(bidirectional, layers=2)
+    found["bidirectional-2"] = functools.partial(bidirectional, layers=2)
 
     def forced(network: Callable[..., Column], *sizes: int, **options: Any) -> Column:
         return network(*sizes, **options).teacher_forced()

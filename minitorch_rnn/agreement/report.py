@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -29,6 +30,7 @@ class Agreement(NamedTuple):
             where the gradient is that of the divergence.
         angle: degrees between this gradient and the full one, over all parameters; None where
             nothing is blocked or truncated.
+        zero: the quantities that are 0 everywhere, where agreement is easy.
     """
 
     network: str
@@ -39,6 +41,7 @@ class Agreement(NamedTuple):
     variant: str = ""
     frozen: str = ""
     angle: float | None = None
+    zero: frozenset[str] = frozenset()
 
     @property
     def agrees(self) -> bool:
@@ -66,10 +69,10 @@ class Agreement(NamedTuple):
         }
 
     @property
-    def line(self) -> str:
-        """The fewest digits by road, in one line."""
-        found = "  ".join(f"{road} {digits:.1f}" for road, digits in self.fewest.items())
-        return f"{self.title}:  {found}{'' if self.agrees else '  DISAGREES'}"
+    def summary(self) -> str:
+        """The fewest digits by road, in two lines."""
+        found = ", ".join(f"{road} {digits:.1f}" for road, digits in self.fewest.items())
+        return f"{self.title}\n    {found}{'' if self.agrees else '  DISAGREES'}"
 
     def rows(self) -> list[dict[str, Any]]:
         """One dictionary for each quantity, ready for JSON."""
@@ -81,6 +84,7 @@ class Agreement(NamedTuple):
                 "quantity": quantity,
                 "digits": {road: round(value, 2) for road, value in found.items()},
                 "agrees": self._row_agrees(found),
+                "zero": quantity in self.zero,
                 "skipped": self.skipped
                 | {
                     road: _VALUE if quantity == "Y" else _PARAMETERS
@@ -101,23 +105,32 @@ class Agreement(NamedTuple):
 
     def __str__(self) -> str:
         roads = [road for road in self.required if road not in self.skipped]
-        moved = {"differences", "complex step"} if self.frozen else set()
-        heads = [f"{road}*" if road in moved else road for road in roads]
         width = max(len(quantity) for quantity in self.digits)
         lines = [
             f"{self.title}: digits of agreement with the graph",
-            " ".join([" " * width, *(f"{head:>13}" for head in heads)]),
+            " ".join([" " * width, *(f"{_HEADS.get(road, road):>11}" for road in roads)]),
         ]
         for quantity, found in self.digits.items():
-            cells = [f"{found[road]:>13.1f}" if road in found else " " * 13 for road in roads]
+            cells = [f"{found[road]:.1f}" if road in found else "" for road in roads]
+            if quantity in self.zero and self._row_agrees(found):
+                cells = ["0 = 0" if cell else "" for cell in cells]
             verdict = "" if self._row_agrees(found) else "  DISAGREES"
-            lines.append((" ".join([f"{quantity:<{width}}", *cells]) + verdict).rstrip())
+            row = " ".join([f"{quantity:<{width}}", *(f"{cell:>11}" for cell in cells)])
+            lines.append((row + verdict).rstrip())
         if self.frozen:
-            lines.append(f"* memory held fixed: {self.frozen}")
+            lines += _wrapped(f"differences and complex step hold memory fixed: {self.frozen}")
         if self.angle is not None:
             lines.append(f"angle to the full gradient: {self.angle:.1f} degrees")
-        lines += [f"{road} skipped: {reason}" for road, reason in self.skipped.items()]
+        for road, reason in self.skipped.items():
+            lines += _wrapped(f"{road} skipped: {reason}")
         return "\n".join(lines)
+
+
+_HEADS = {"complex step": "complex"}  # what does not fit in a column
+
+
+def _wrapped(line: str) -> list[str]:
+    return textwrap.wrap(line, 79, subsequent_indent="    ", break_long_words=False)
 
 
 def matrix(agreements: Sequence[Agreement]) -> str:
@@ -126,31 +139,33 @@ def matrix(agreements: Sequence[Agreement]) -> str:
     A cell holds the fewest digits of all roads but the differences, and those of the differences.
     """
     first = agreements[0]
-    variants = list(dict.fromkeys(a.variant for a in agreements))
-    lines = [f"{first.network}: fewest digits of agreement, exact roads / differences"]
-    width = max(len(a.divergence) for a in agreements)
-    lines.append(" ".join([" " * width, *(f"{variant:>12}" for variant in variants)]))
-    for divergence in dict.fromkeys(a.divergence for a in agreements):
-        cells = []
-        for variant in variants:
-            for a in agreements:
-                if (a.divergence, a.variant) == (divergence, variant):
-                    cells.append(f"{_cell(a):>12}")
-        lines.append(" ".join([f"{divergence:<{width}}", *cells]))
+    cells = {(a.divergence, a.variant): _cell(a) for a in agreements}
+    divergences, variants = (list(dict.fromkeys(names)) for names in zip(*cells, strict=True))
+    width = max(map(len, divergences))
+    lines = [
+        f"{first.network}: fewest digits, exact roads / differences",
+        " ".join([" " * width, *(f"{variant:>11}" for variant in variants)]),
+    ]
+    for divergence in divergences:
+        row = [f"{cells.get((divergence, variant), ''):>11}" for variant in variants]
+        lines.append(" ".join([f"{divergence:<{width}}", *row]))
     if first.frozen:
-        lines.append(f"differences and complex step hold memory fixed: {first.frozen}")
-    if angles := [a.angle for a in agreements if a.angle is not None]:
-        lines.append(f"angle to the full gradient: {min(angles):.1f} to {max(angles):.1f} degrees")
+        lines += _wrapped(f"differences and complex step hold memory fixed: {first.frozen}")
+    if angles := sorted({f"{a.angle:.1f}" for a in agreements if a.angle is not None}, key=float):
+        told = " to ".join(dict.fromkeys((angles[0], angles[-1])))
+        lines.append(f"angle to the full gradient: {told} degrees")
     for road in dict.fromkeys(road for a in agreements for road in a.skipped):
         reasons = [a.skipped[road] for a in agreements if road in a.skipped]
         often = "" if len(reasons) == len(agreements) else f" in {len(reasons)} cells"
-        lines.append(f"{road} skipped{often}: {reasons[0]}")
+        lines += _wrapped(f"{road} skipped{often}: {reasons[0]}")
     return "\n".join(lines)
 
 
 def _cell(agreement: Agreement) -> str:
     if not agreement.agrees:
         return "DISAGREES"
+    if set(agreement.digits) <= agreement.zero | {"Y"}:
+        return "0 = 0"
     found = dict(agreement.fewest)
     by_differences = found.pop("differences", None)
     rest = "-" if by_differences is None else f"{by_differences:.1f}"

@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
-import minitorch_rnn as mt
 from minitorch_rnn import numeric
 from minitorch_rnn.bptt.divergences import Divergence
 from minitorch_rnn.engine import Tensor
 from minitorch_rnn.errors import NonFiniteError
+from minitorch_rnn.nn import DivergenceLoss
 
 Arrays = dict[str, np.ndarray]
 
@@ -50,8 +50,7 @@ def finite(divergence: Divergence, Y: Tensor, D: Any) -> Tensor:
     Raises:
         NonFiniteError: if it is nan or infinite.
     """
-    targets = D if divergence.takes == "labels" else Tensor(D, Y.dtype, backend=Y.backend)
-    value: Tensor = divergence.value(mt, Y, targets)
+    value: Tensor = DivergenceLoss(divergence)(Y, D)
     if not np.isfinite(value.item()):
         raise NonFiniteError(
             f"verify: the {divergence.name} of these outputs is {value.item()}, which has no "

@@ -9,8 +9,8 @@
     torch         PyTorch, where it is installed
 
 The witnesses share with the graph the line that states the divergence, and those of a column what
-the column says of itself: the order of its nodes, where edges read, and the windows of a truncation.
-What the roads are of one kind of network, `layer_roads` and `column_roads` say.
+the column says of itself: the order of its nodes, where its edges read, the windows of a
+truncation. What the roads are of one kind of network, `layer_roads` and `column_roads` say.
 """
 
 from __future__ import annotations
@@ -116,8 +116,8 @@ def verify(
             )
         if isinstance(variant, str):
             if variant not in VARIANTS:
-                known = ", ".join(map(repr, VARIANTS))
-                raise ValueError(f"verify: variant is {variant!r}; known are {known}.")
+                listed = ", ".join(map(repr, VARIANTS))
+                raise ValueError(f"verify: variant is {variant!r}; known are {listed}.")
             variant = VARIANTS[variant](
                 len(next(iter(named_inputs(network.column, "verify", x).values())))
             )
@@ -131,7 +131,8 @@ def verify(
         subject = Layers(network, x, h_0)
     else:
         raise TypeError(
-            f"verify: got {network!r}; an RNN, a RecurrentNetwork or a ColumnNetwork is needed."
+            f"verify: got {network!r:.80}; an RNN, a RecurrentNetwork or a ColumnNetwork is needed "
+            "(of a Column, mt.nn.ColumnNetwork(column))."
         )
     Y = subject.outputs()
     masks = variant if isinstance(variant, Variant) else None
@@ -158,6 +159,7 @@ def verify(
         masks.name if masks else "",
         subject.frozen,
         subject.angle(chosen, D),
+        frozenset(quantity for quantity, g in graph.items() if not g.any()),
     )
 
 
@@ -237,4 +239,6 @@ def _of_ones_own(
     except TypeError:  # a function without a complex form
         analytic = False
     made = Divergence(name, lambda xp, Y, D: f(Y, D), by_step if analytic else by_difference)
-    return made, {} if analytic else {"complex step": f"{name} is not an analytic function of Y"}
+    return made, {} if analytic else {
+        "complex step": f"{name} has no complex form, or is not an analytic function of Y"
+    }

@@ -45,8 +45,8 @@ def forward(
             ``history.h`` (columns, n) for those that are learned.
         inputs: x, (T, B, I); a dictionary by node if the column has several inputs.
         histories: a(-K) … a(-1), then a(T) … a(T+F-1), by node, (K+F, B, n), so that ``[-1]`` is
-            a(-1) where F = 0. Needed where the history is "given"; elsewhere it takes the place of
-            what is learned, or of zeros.
+            a(-1) where F = 0; or a number for all of it. Needed where the history is "given";
+            elsewhere it takes the place of what is learned, or of zeros.
         frozen: a trace whose values stand in for all that comes over blocked links, and for every
             column before `first`: the memory of frozen-memory differences.
         first, stop: with `frozen`, compute the columns from `first` up to `stop` only.

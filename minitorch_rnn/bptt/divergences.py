@@ -45,9 +45,17 @@ class Divergence(NamedTuple):
     def value(self, xp: Any, Y: Any, D: Any) -> Any:
         """DIV of the whole batch: the sum over its sequences.
 
+        Raises:
+            ShapeError: if D(t) belongs to Y(t) and their shapes differ: nothing is broadcast.
+
         >>> float(SQUARED.value(np, np.ones((3, 2, 1)), np.zeros((3, 2, 1))))
         3.0
         """
+        if self.aligned and Y.shape != D.shape:
+            raise ShapeError(
+                f"{self.name}: the outputs have shape {Y.shape}, the targets {D.shape}; "
+                "they must be the same."
+            )
         return self.values(xp, Y, D).sum()
 
 
@@ -100,13 +108,14 @@ def summed(
         w = listed(T)
         return summed(name, local, slope, [w[t] for t in kept], takes)
 
-    return Divergence(name, values, gradient, takes, of_steps=weights and of_steps)
+    return Divergence(name, values, gradient, takes, of_steps=None if weights is None else of_steps)
 
 
-def masked(divergence: Divergence, steps: Sequence[bool]) -> Divergence:
+def masked(divergence: Divergence | str, steps: Sequence[bool]) -> Divergence:
     """`divergence` of the columns where `steps` is True; the others contribute exactly 0.
 
     They are left out, not multiplied by 0: even nan in them changes neither value nor gradient.
+    Those that are left keep their weights w_t.
 
     Raises:
         ShapeError: if no step is left, or, when it is used, if the steps are not as many as Y's.
@@ -116,6 +125,7 @@ def masked(divergence: Divergence, steps: Sequence[bool]) -> Divergence:
     >>> float(div.value(np, Y, np.ones((2, 1, 1)))), div.gradient(Y, np.ones((2, 1, 1))).ravel()
     (2.0, array([0., 2.]))
     """
+    divergence = DIVERGENCES[divergence] if isinstance(divergence, str) else divergence
     kept = [t for t, step in enumerate(steps) if step]
     if not kept:
         raise ShapeError(f"masked: no step of {len(steps)} is left to compute {divergence.name}.")
@@ -183,7 +193,7 @@ CROSS_ENTROPY = summed(
     takes="distributions",
 )
 DISCOUNTED = summed(
-    "discounted squared error",  # sum_t w_t Div(t) with w_t = 0.8^t: early errors weigh most
+    "discounted error",  # sum_t w_t Div(t) with w_t = 0.8^t: early errors weigh most
     lambda xp, Y, D: 0.5 * _squares(xp, Y, D),
     lambda Y, D: Y - D,
     weights=lambda t: 0.8**t,

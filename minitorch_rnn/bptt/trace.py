@@ -8,7 +8,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from minitorch_rnn.column import Column
-from minitorch_rnn.column.data import check_histories, check_inputs, named_inputs
+from minitorch_rnn.column.data import (
+    check_histories,
+    check_inputs,
+    named_inputs,
+    whole_history,
+)
 from minitorch_rnn.errors import DTypeError, ShapeError
 
 Array = np.ndarray
@@ -128,7 +133,10 @@ def _check_parameters(column: Column, params: Mapping[str, Any]) -> None:
 
 
 def _checked_histories(column: Column, histories: Mapping[str, Any] | None, B: int) -> Arrays:
-    found = {name: np.asarray(values) for name, values in (histories or {}).items()}
+    found = {
+        name: np.asarray(whole_history(column, name, values, B))
+        for name, values in (histories or {}).items()
+    }
     shapes = {  # without the axes of copies
         name: h.shape[:1] + h.shape[-2:] if h.ndim > 3 else h.shape for name, h in found.items()
     }

@@ -19,6 +19,7 @@ from minitorch_rnn.bptt.divergences import DIVERGENCES
 from minitorch_rnn.cli.options import Commands, coloured, count, seed
 from minitorch_rnn.column import VARIANTS, Column
 from minitorch_rnn.data import read_text
+from minitorch_rnn.errors import ColumnError
 
 _DESCRIPTION = """\
 Compare the graph's gradients with every other road to them: the slides' backpropagation through
@@ -88,33 +89,46 @@ def _groups(options: argparse.Namespace) -> Iterator[tuple[list[Agreement], str]
         yield from _drawn(options)
         return
     if options.spec is not None:
-        chosen = [Column.from_json(read_text(options.spec))]
+        chosen = [_column_of(options.spec)]
     elif not (options.network or divergences or variants):
         for agreement in layers(options.seed):
-            yield [agreement], agreement.line
+            yield [agreement], agreement.summary
     for column in chosen:
         if agreements := list(columns(column, options.seed, divergences, variants)):
             yield agreements, f"\n{matrix(agreements)}"
 
 
+def _column_of(path: str) -> Column:
+    text = read_text(path)
+    try:
+        return Column.from_json(text)
+    except ColumnError as error:
+        raise ColumnError(f"{path}: {error}") from None
+
+
 def _drawn(options: argparse.Namespace) -> Iterator[tuple[list[Agreement], str]]:
     """Columns drawn at random, by the hundred; one that fails is printed, to be kept."""
     drawn = random_agreements(options.random, options.seed)
+    total = 0
     while some := list(itertools.islice(drawn, 100)):
         for column, agreement in some:
             if not (agreement or options.json):
                 print(f"{column}\n{column.to_json()}")
         agreements = [agreement for _, agreement in some]
-        agree = sum(map(bool, agreements))
-        yield agreements, f"to {agreements[-1].network}: {agree} of {len(some)} agree"
+        total += len(some)
+        yield (
+            agreements,
+            f"{total} drawn, {sum(map(bool, agreements))} of the last {len(some)} agree",
+        )
 
 
 def _conclude(found: list[Agreement]) -> None:
     networks = len({agreement.network for agreement in found})
     quantities = sum(len(agreement.digits) for agreement in found)
+    zero = sum(len(agreement.zero) for agreement in found)
     print(
-        f"\n{networks} networks in {len(found)} settings, {quantities} quantities; "
-        "fewest digits of agreement:"
+        f"\nnetworks: {networks}, settings: {len(found)}, quantities: {quantities} "
+        f"(0 everywhere: {zero})\nfewest digits of agreement:"
     )
     least = [agreement.fewest for agreement in found]
     for road in dict.fromkeys(road for digits in least for road in digits):

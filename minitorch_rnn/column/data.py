@@ -57,6 +57,14 @@ def check_inputs(column: Column, who: str, shapes: Mapping[str, Shape]) -> None:
             )
 
 
+def whole_history(column: Column, name: str, values: Any, batch: int | None) -> Any:
+    """A number as a history in which every unit of every column has it; else `values` itself."""
+    if name not in column.node or isinstance(values, bool) or not isinstance(values, int | float):
+        return values
+    row = [float(values)] * column.node[name].size
+    return [row if batch is None else [row] * batch] * sum(column.reach[name])
+
+
 def check_histories(
     column: Column, who: str, shapes: Mapping[str, Shape], batch: int | None
 ) -> None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import reprlib
 from typing import Any
 
 from minitorch_rnn.column.spec import Column, Edge, Input, Layer, Product
+from minitorch_rnn.column.validation import shown
 from minitorch_rnn.errors import ColumnError
 
 _KINDS: dict[str, Any] = {kind.kind: kind for kind in (Input, Layer, Product)}
@@ -37,6 +37,8 @@ def write(column: Column) -> str:
 
 def read(text: str) -> Column:
     """What `Column.from_json` returns."""
+    if not isinstance(text, str):
+        raise ColumnError(f"from_json: this is {type(text).__name__}; a string is needed.")
     try:
         whole = json.loads(text.removeprefix("\ufeff"))
     except (ValueError, RecursionError) as cause:
@@ -48,8 +50,7 @@ def read(text: str) -> Column:
         kind = entry.pop("kind", "layer")
         if not isinstance(kind, str) or kind not in _KINDS:
             raise ColumnError(
-                f"from_json: nodes[{i}] is of kind {reprlib.repr(kind)}; "
-                f"known are {', '.join(_KINDS)}."
+                f"from_json: nodes[{i}] is of kind {shown(kind)}; known are {', '.join(_KINDS)}."
             )
         nodes.append(_made(f"nodes[{i}]", _KINDS[kind], entry))
     edges = [
@@ -62,7 +63,7 @@ def read(text: str) -> Column:
 def _mapping(where: str, value: Any) -> dict[str, Any]:
     if isinstance(value, dict):
         return dict(value)
-    raise ColumnError(f"from_json: {where} is {reprlib.repr(value)}; an object is needed.")
+    raise ColumnError(f"from_json: {where} is {shown(value)}; an object is needed.")
 
 
 def _fields(where: str, value: Any, needed: tuple[str, ...]) -> dict[str, Any]:
@@ -77,7 +78,7 @@ def _fields(where: str, value: Any, needed: tuple[str, ...]) -> dict[str, Any]:
 
 def _listed(whole: dict[str, Any], field: str) -> list[Any]:
     if not isinstance(whole[field], list):
-        raise ColumnError(f"from_json: {field} is {reprlib.repr(whole[field])}; a list is needed.")
+        raise ColumnError(f"from_json: {field} is {shown(whole[field])}; a list is needed.")
     return list(whole[field])
 
 
@@ -85,8 +86,9 @@ def _made(where: str, kind: Any, entry: dict[str, Any]) -> Any:
     """A node or an edge of the fields in `entry`."""
     known = {field.name: field.default for field in dataclasses.fields(kind)}
     if unknown := set(entry) - set(known):
+        listed = [*([] if kind is Edge else ["kind"]), *known]
         raise ColumnError(
-            f"from_json: {where} has the field {min(unknown)!r}; known are {', '.join(known)}."
+            f"from_json: {where} has the field {min(unknown)!r}; known are {', '.join(listed)}."
         )
     needed = {name for name, default in known.items() if default is dataclasses.MISSING}
     if missing := needed - set(entry):

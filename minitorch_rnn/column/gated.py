@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from minitorch_rnn.column.spec import Activation, Column, Edge, Input, Layer, Product
+from minitorch_rnn.column.validation import whole
 
 Function = str | Activation
 
@@ -95,7 +96,8 @@ def encoder_decoder(
 
     Source: slide 68; Cho et al., EMNLP (2014).
     """
-    reading, writing = (tuple((1.0, 0.0) for _ in range(H)), tuple((0.0, 1.0) for _ in range(H)))
+    H = whole("encoder_decoder", "H", H, 1)
+    reading, writing = [[1.0, 0.0]] * H, [[0.0, 1.0]] * H
     return Column(
         "encoder-decoder",
         (

@@ -12,8 +12,7 @@ from typing import Any
 
 from minitorch_rnn.column.gated import encoder_decoder, gru, lstm
 from minitorch_rnn.column.spec import Activation, Column, Edge, Input, Layer
-from minitorch_rnn.column.validation import whole
-from minitorch_rnn.errors import ColumnError
+from minitorch_rnn.column.validation import number, whole
 
 Function = str | Activation
 
@@ -86,7 +85,7 @@ def complete_narx(
     lags = whole("complete_narx", "T_max", T_max, 1)
     back = (Edge("Y", "h", range(1, lags)),) if lags > 1 else ()
     return Column(
-        "complete narx",
+        "complete-narx",
         (Input("x", I), Layer("h", H, activation), Layer("Y", O, output_activation)),
         (Edge("x", "h", range(lags)), *back, Edge("h", "Y")),
         "Y",
@@ -103,7 +102,7 @@ def explicit_memory(
     Source: slide 46.
     """
     return Column(
-        "explicit memory",
+        "explicit-memory",
         (
             Input("x", I),
             Layer("m", H, activation, history="learned"),
@@ -140,16 +139,15 @@ def jordan(
     Source: slide 47.
 
     >>> print(jordan(2, 3, 1, mu=0.4, average=True))
-    jordan average
+    jordan-average
       m(t) = identity([0.6 Y(t-1)] + [0.4 m(t-1)])
       h(t) = sigmoid(W x(t) + W m(t) + b)
       Y(t) = identity(W h(t) + b)
     """
-    if isinstance(mu, bool) or not isinstance(mu, int | float):
-        raise ColumnError(f"jordan: mu is {mu!r}; a number is needed.")
+    mu = number("jordan: mu", mu)
     gain = 1.0 - mu if average else 1.0
     return Column(
-        "jordan average" if average else "jordan",
+        "jordan-average" if average else "jordan",
         (
             Input("x", I),
             Layer("m", O, "identity", bias=False, history=history),
@@ -212,7 +210,7 @@ def state_space(
     """
     nodes, edges, below = _stack(I, H, layers, activation, history)
     return Column(
-        f"state space, {layers} layers" if layers > 1 else "state space",
+        f"state-space-{layers}" if layers > 1 else "state-space",
         (*nodes, Layer("Y", O, output_activation)),
         (*edges, Edge(below, "Y")),
         "Y",
@@ -240,7 +238,7 @@ def with_skips(
     chain = ["x", *hidden]
     skips = [Edge(s, n) for i, n in enumerate(hidden) for s in chain[:i]]
     skips += [Edge(s, "Y") for s in (chain if input_to_output else hidden)[:-1]]
-    return Column("with skips", base.nodes, (*base.edges, *skips), "Y")
+    return Column("with-skips", base.nodes, (*base.edges, *skips), "Y")
 
 
 def cross_layer(
@@ -332,7 +330,7 @@ def bidirectional(
         below = level
     nodes.append(Layer("Y", O, output_activation))
     edges += [Edge(source, "Y") for source in below]
-    name = f"bidirectional, {layers} layers" if layers > 1 else "bidirectional"
+    name = f"bidirectional-{layers}" if layers > 1 else "bidirectional"
     return Column(name, tuple(nodes), tuple(edges), "Y")
 
 

@@ -19,6 +19,7 @@ from minitorch_rnn.column.validation import (
     check_edge,
     check_edges,
     check_nodes,
+    check_parts,
     check_structure,
     delays,
     fixed,
@@ -36,6 +37,8 @@ class Activation:
         f: ``f(xp, z)`` gives y, on the last axis, out of operators and functions of `xp`, which is
             NumPy for the explicit roads and this library for the graph.
         jacobian_product: ``jacobian_product(da, y, z)`` gives dz = da Jacobian(y, z), on arrays.
+        piece: ``piece(z)`` tells for each unit on which side of its kinks it is, such as ``z > 0``;
+            None for a smooth function.
 
     The graph finds its derivative by its own rules, so that a wrong Jacobian product is noticed.
     """
@@ -43,6 +46,7 @@ class Activation:
     name: str
     f: Callable[[Any, Any], Any]
     jacobian_product: Callable[[Any, Any, Any], Any]
+    piece: Callable[[Any], Any] | None = None
 
 
 class _Shown:
@@ -167,6 +171,7 @@ class Column:
     output: str
 
     def __post_init__(self) -> None:
+        check_parts(self)
         object.__setattr__(self, "nodes", tuple(self.nodes))
         check_nodes(self)
         sized = (dataclasses.replace(n, size=operator.index(n.size)) for n in self.nodes)
@@ -306,7 +311,7 @@ class Column:
             dataclasses.replace(e, source=target) if e.source == self.output and e.delay else e
             for e in self.edges
         )
-        return Column(f"{self.name}, teacher-forced", (*nodes, forced), tuple(edges), self.output)
+        return Column(f"{self.name}-forced", (*nodes, forced), tuple(edges), self.output)
 
     def to_json(self) -> str:
         """The column as JSON, which `from_json` reads.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import numbers
 import operator
 import reprlib
 from collections.abc import Callable, Iterable
@@ -23,7 +24,15 @@ NODES = ("input", "layer", "product")
 MOST = 1_000_000  # units of a node, columns of a delay: more is a slip of the finger
 
 
-def told(part: Any, shown: Callable[[Any], str] = reprlib.repr) -> str:
+def shown(value: Any) -> str:
+    """A value as messages quote it: cut short, whatever it is."""
+    try:
+        return reprlib.repr(value)
+    except Exception:  # such as an integer of too many digits
+        return f"a {type(value).__name__} that is too large to show"
+
+
+def told(part: Any, shown: Callable[[Any], str] = shown) -> str:
     """A node or an edge without what has its default; in messages long values are cut short."""
     fields = []
     for field in dataclasses.fields(part):
@@ -35,34 +44,64 @@ def told(part: Any, shown: Callable[[Any], str] = reprlib.repr) -> str:
     return f"{type(part).__name__}({', '.join(fields)})"
 
 
-def whole(who: str, name: str, value: Any, least: int) -> int:
-    """`value` as a whole number of at least `least`."""
-    try:
-        number = -1 if isinstance(value, bool) else operator.index(value)
-    except TypeError:
-        number = -1
-    if not least <= number <= MOST:
+def whole(who: str, name: str, value: Any, least: int, most: int | None = MOST) -> int:
+    """`value` as a whole number of at least `least`, and at most `most`."""
+    number = _index(value)
+    if number < least or (most is not None and number > most):
+        limit = "" if most is None else f" to {most:,}"
         raise ColumnError(
-            f"{who}: {name} is {reprlib.repr(value)}; a whole number from {least} to {MOST:,} is "
-            "needed."
+            f"{who}: {name} is {shown(value)}; a whole number from {least}{limit} is needed."
         )
     return number
 
 
+def number(who: str, value: Any) -> float:
+    """`value` as a finite float; `who` ends with what it is of."""
+    try:
+        finite = math.isfinite(value)
+    except (TypeError, OverflowError, ValueError):
+        finite = False
+    if not is_number(value) or not finite:
+        raise ColumnError(f"{who} is {shown(value)}; a finite number is needed.")
+    return float(value)
+
+
+def is_number(value: Any) -> bool:
+    """Whether this is a real number, Python's or NumPy's."""
+    return isinstance(value, numbers.Real) and not isinstance(value, bool)
+
+
+def _index(value: Any) -> int:
+    """A whole number, or -1 for what is none."""
+    try:
+        return -1 if isinstance(value, bool) else operator.index(value)
+    except TypeError:
+        return -1
+
+
+def check_parts(column: Column) -> None:
+    """That a column has a name, nodes and edges, whatever they are."""
+    if not isinstance(column.name, str):
+        raise ColumnError(f"Column: name is {shown(column.name)}; a string is needed.")
+    for field in ("nodes", "edges"):
+        if not isinstance(value := getattr(column, field), Iterable):
+            raise ColumnError(
+                f"{column.name}: {field} is {shown(value)}; a tuple of {field} is needed, "
+                "(…,) if there is only one."
+            )
+
+
 def check_nodes(column: Column) -> None:
     """Names, sizes, activations, histories and directions of the nodes, each for itself."""
-    if not isinstance(column.name, str):
-        raise ColumnError(f"Column: name is {reprlib.repr(column.name)}; a string is needed.")
     seen: set[str] = set()
     for node in column.nodes:
         if isinstance(node, type) or getattr(node, "kind", None) not in NODES:
             raise ColumnError(
-                f"{column.name}: {reprlib.repr(node)} is not a node; make it by Input, Layer or "
-                "Product."
+                f"{column.name}: {shown(node)} is not a node; make it by Input, Layer or Product."
             )
         if not isinstance(node.name, str) or not node.name.isidentifier():
             raise ColumnError(
-                f"{column.name}: a node is named {reprlib.repr(node.name)}; names are made of "
+                f"{column.name}: a node is named {shown(node.name)}; names are made of "
                 "letters, digits and _, and start with no digit."
             )
         if node.name in seen:
@@ -74,13 +113,12 @@ def check_nodes(column: Column) -> None:
             value = getattr(node, field)
             if not isinstance(value, str) or value not in known:
                 raise ColumnError(
-                    f"{who}: {field} is {reprlib.repr(value)}; known are "
-                    f"{', '.join(map(repr, known))}."
+                    f"{who}: {field} is {shown(value)}; known are {', '.join(map(repr, known))}."
                 )
         f = node.activation
         if not hasattr(f, "jacobian_product") and not (isinstance(f, str) and f in ACTIVATIONS):
             raise ColumnError(
-                f"{who}: activation is {reprlib.repr(f)}; known are "
+                f"{who}: activation is {shown(f)}; known are "
                 f"{', '.join(map(repr, ACTIVATIONS))}, or an Activation of your own."
             )
         if isinstance(f, str) and f == "softmax" and node.size == 1:
@@ -88,67 +126,67 @@ def check_nodes(column: Column) -> None:
                 f"{who}: softmax of size 1 is always 1 and has no gradient; use sigmoid, or size 2."
             )
         if not isinstance(node.bias, bool):
-            raise ColumnError(f"{who}: bias is {reprlib.repr(node.bias)}; True or False is needed.")
+            raise ColumnError(f"{who}: bias is {shown(node.bias)}; True or False is needed.")
 
 
 def check_edge(column: Column, edge: Edge) -> None:
     """What an edge must be before its delays are written out."""
     if isinstance(edge, type) or getattr(edge, "kind", None) != "edge":
-        raise ColumnError(f"{column.name}: {reprlib.repr(edge)} is not an edge; make it by Edge.")
+        raise ColumnError(f"{column.name}: {shown(edge)} is not an edge; make it by Edge.")
     for name in (edge.target, edge.source):
         if not isinstance(name, str) or name not in column.node:
             raise ColumnError(
-                f"{column.name}: {told(edge)} names the node {reprlib.repr(name)}; "
+                f"{column.name}: {told(edge)} names the node {shown(name)}; "
                 f"there are {', '.join(column.node) or 'none'}."
             )
     if edge.name is not None and (
         not isinstance(edge.name, str) or not edge.name or "." in edge.name
     ):
         raise ColumnError(
-            f"{column.name}: {told(edge)} has the name {reprlib.repr(edge.name)}; "
+            f"{column.name}: {told(edge)} has the name {shown(edge.name)}; "
             "a string without '.' is needed."
         )
 
 
 def delays(column: Column, edge: Edge) -> tuple[int, ...]:
     """The delays of an edge as it was written: one number, or several."""
-    given = edge.delay
-    if isinstance(given, set | frozenset):
-        several = tuple(sorted(given, key=str if any(isinstance(d, str) for d in given) else None))
-    elif isinstance(given, str | bytes | dict) or not isinstance(given, Iterable):
-        several = (given,)
-    else:
-        several = tuple(given)
+    given = _plain(edge.delay)
+    one = isinstance(given, str | bytes | dict) or not isinstance(given, Iterable)
+    several = (given,) if one else tuple(given)
     for d in several:
-        if isinstance(d, bool) or not hasattr(d, "__index__") or not 0 <= d <= MOST:
+        if not 0 <= _index(d) <= MOST:
             raise ColumnError(
-                f"{column.name}: {told(edge)} has the delay {reprlib.repr(d)}; a whole number from "
-                f"0 to {MOST:,} is needed (a layer with direction='backward' reads the future)."
+                f"{column.name}: {told(edge)} has the delay {shown(d)}; a whole number from 0 to "
+                f"{MOST:,} is needed (a layer with direction='backward' reads the future)."
             )
     if not several:
         raise ColumnError(f"{column.name}: {told(edge)} has no delay at all; give at least one.")
-    return tuple(operator.index(d) for d in several)
+    found = [operator.index(d) for d in several]
+    return tuple(sorted(found) if isinstance(given, set | frozenset) else found)
 
 
 def fixed(column: Column, edge: Edge) -> Any:
     """The weight of an edge: "learned", a number, or a matrix as a tuple of its rows."""
-    weight = edge.weight.tolist() if hasattr(edge.weight, "tolist") else edge.weight
+    weight = _plain(edge.weight)
     who = f"{column.name}: {told(edge)}"
     if isinstance(weight, str) and weight == "learned":
         return weight
     rows, columns = (column.node[name].size for name in (edge.target, edge.source))
-    if _is_number(weight):
+    if is_number(weight):
+        value = number(f"{who} has a fixed weight that", weight)
         if rows != columns:
             raise ColumnError(
-                f"{who} has the number {weight:g} for a weight, which joins nodes of one size; "
+                f"{who} has the number {value:g} for a weight, which joins nodes of one size; "
                 f"{edge.source!r} has {columns} units, {edge.target!r} has {rows}."
             )
-        return _finite(who, weight)
-    if not isinstance(weight, list | tuple) or not all(
-        isinstance(row, list | tuple) and all(map(_is_number, row)) for row in weight
+        return value
+    if isinstance(weight, list | tuple):
+        weight = [_plain(row) for row in weight]
+    if not isinstance(weight, list) or not all(
+        isinstance(row, list | tuple) and all(map(is_number, row)) for row in weight
     ):
         raise ColumnError(
-            f"{who} has the weight {reprlib.repr(weight)}; 'learned', a number or a matrix, as a "
+            f"{who} has the weight {shown(weight)}; 'learned', a number or a matrix, as a "
             "list of its rows, is needed."
         )
     widths = sorted({len(row) for row in weight})
@@ -158,21 +196,14 @@ def fixed(column: Column, edge: Edge) -> Any:
             f"{who} has a fixed weight of {came}; {rows} units in {edge.target!r} and {columns} in "
             f"{edge.source!r} need shape ({rows}, {columns})."
         )
-    return tuple(tuple(_finite(who, w) for w in row) for row in weight)
+    what = f"{who} has a fixed weight, of which one number"
+    return tuple(tuple(number(what, w) for w in row) for row in weight)
 
 
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def _finite(who: str, number: Any) -> float:
-    try:
-        value = float(number)
-    except OverflowError:
-        value = math.inf
-    if not math.isfinite(value):
-        raise ColumnError(f"{who} has a fixed weight that holds {reprlib.repr(number)}.")
-    return value
+def _plain(value: Any) -> Any:
+    """An array as lists of Python's numbers; anything else as it is."""
+    is_array = hasattr(value, "tolist") and not isinstance(value, type)
+    return value.tolist() if is_array else value
 
 
 def check_edges(column: Column) -> None:
@@ -185,8 +216,7 @@ def check_edges(column: Column) -> None:
             raise ColumnError(f"{who} leads into the input {edge.target!r}, which is data.")
         if not isinstance(edge.gradient, str) or edge.gradient not in GRADIENTS:
             raise ColumnError(
-                f"{who} has the gradient {reprlib.repr(edge.gradient)}; "
-                "known are 'full' and 'blocked'."
+                f"{who} has the gradient {shown(edge.gradient)}; known are 'full' and 'blocked'."
             )
         place = (edge.source, edge.target, edge.delay)
         if place in by_place:
@@ -203,7 +233,7 @@ def check_edges(column: Column) -> None:
         who = f"{column.name}: {told(edge)}"
         if not isinstance(edge.shares, str) or edge.shares not in by_name:
             raise ColumnError(
-                f"{who} shares the weight of {reprlib.repr(edge.shares)}; "
+                f"{who} shares the weight of {shown(edge.shares)}; "
                 f"edges are {', '.join(map(str, by_name))}."
             )
         owner = by_name[edge.shares]
@@ -223,11 +253,14 @@ def check_edges(column: Column) -> None:
 def check_structure(column: Column) -> None:
     """What nodes and edges must be together: an order in which everything can be computed."""
     if not column.inputs:
-        raise ColumnError(f"{column.name}: there is no Input, so nothing says how long time is.")
-    layers = [node.name for node in column.nodes if node.kind != "input"]
-    if column.output not in layers:
         raise ColumnError(
-            f"{column.name}: the output is {reprlib.repr(column.output)}; it must be one of the "
+            f"{column.name}: there is no Input, so nothing says how long time is; "
+            'one may be all zeros (in JSON, "kind": "input").'
+        )
+    layers = [node.name for node in column.nodes if node.kind != "input"]
+    if not isinstance(column.output, str) or column.output not in layers:
+        raise ColumnError(
+            f"{column.name}: the output is {shown(column.output)}; it must be one of the "
             f"layers, {', '.join(layers) or 'of which there is none'}."
         )
     at_once = {(e.source, e.target) for e in column.edges if e.delay == 0}

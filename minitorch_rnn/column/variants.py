@@ -48,10 +48,11 @@ def delayed_many_to_many(T: int, inputs: int | None = None) -> Variant:
     `column.encoder_decoder` is the network that has a part of its own for either phase, and
     `phases` its second input.
     """
-    n = (_columns(T) + 1) // 2 if inputs is None else whole("delayed", "inputs", inputs, 1)
+    T = _columns(T)
+    n = (T + 1) // 2 if inputs is None else whole("delayed_many_to_many", "inputs", inputs, 1)
     if n > T:
         raise ColumnError(f"delayed_many_to_many: {n} of {T} columns cannot have an input.")
-    first = tuple(t < n for t in range(_columns(T)))
+    first = tuple(t < n for t in range(T))
     # In a single column, the output cannot wait.
     return Variant("delayed", first, tuple(not x for x in first) if n < T else _only(T, T - 1))
 

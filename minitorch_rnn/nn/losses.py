@@ -1,11 +1,14 @@
 """Divergences between outputs and targets, each with an explicit reduction."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
+import minitorch_rnn as mt
 from minitorch_rnn import ops
 from minitorch_rnn.backend import backend_of
+from minitorch_rnn.bptt.divergences import DIVERGENCES, Divergence, masked
 from minitorch_rnn.engine import Tensor, raw
 from minitorch_rnn.engine.primitive import mixed
 from minitorch_rnn.errors import BackendError, DTypeError, ShapeError
@@ -127,3 +130,36 @@ class MSELoss(Module):
     def forward(self, outputs: Any, targets: Any) -> Tensor:
         """The reduced divergence."""
         return mse_loss(outputs, targets, self.reduction)
+
+
+class DivergenceLoss(Module):
+    """Any divergence of the lecture as a loss: DIV(Y, D), summed over the batch.
+
+    Args:
+        divergence: a name in `bptt.divergences.DIVERGENCES`, or a `Divergence`.
+        steps: True for every t that counts, such as the `outputs` of a `column.Variant`; the others
+            contribute exactly 0. None counts all.
+
+    Raises:
+        ValueError: if there is no divergence of this name.
+        ShapeError: if outputs, targets and steps do not fit.
+
+    >>> from minitorch_rnn import nn, ones, zeros
+    >>> loss = nn.DivergenceLoss("squared error", steps=[False, True])
+    >>> loss(ones(2, 3, 1), zeros(2, 3, 1)).item()
+    1.5
+    """
+
+    def __init__(self, divergence: Divergence | str, steps: Sequence[bool] | None = None) -> None:
+        if isinstance(divergence, str) and divergence not in DIVERGENCES:
+            known = ", ".join(map(repr, DIVERGENCES))
+            raise ValueError(f"DivergenceLoss: divergence is {divergence!r}; known are {known}.")
+        chosen = DIVERGENCES[divergence] if isinstance(divergence, str) else divergence
+        self.divergence = chosen if steps is None else masked(chosen, steps)
+
+    def forward(self, outputs: Any, targets: Any) -> Tensor:
+        """DIV of the outputs Y (T, B, O) and the targets D, (T, B, O) or labels (U, B)."""
+        Y = outputs if isinstance(outputs, Tensor) else Tensor(outputs)
+        if self.divergence.takes != "labels" and not isinstance(targets, Tensor):
+            targets = Tensor(targets, Y.dtype, backend=Y.backend)
+        return self.divergence.value(mt, Y, targets)  # type: ignore[no-any-return]

@@ -39,7 +39,8 @@ def truncated_backward(
         ColumnError: if a node runs backward in time: it has no past to be cut off.
 
     Each window is unrolled again, from its first column to its last. To train on long streams in
-    chunks, pass the state on: ``Y, last = network(chunk, {n: h.detach() for n, h in last.items()})``.
+    chunks, pass the state on:
+    ``Y, last = network(chunk, {n: h.detach() for n, h in last.items()})``.
 
     >>> import minitorch_rnn as mt
     >>> network = mt.nn.ColumnNetwork(mt.column.state_space(2, 3, 1))

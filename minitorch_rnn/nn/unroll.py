@@ -17,6 +17,7 @@ from minitorch_rnn.column.data import (
     check_histories,
     check_inputs,
     named_inputs,
+    whole_history,
 )
 from minitorch_rnn.column.validation import whole
 from minitorch_rnn.engine import Parameter, Tensor, constant, raw
@@ -95,8 +96,8 @@ class ColumnNetwork(Module):
             x: (T, B, I), or (T, I) for a single sequence; a dictionary by node if the column has
                 several inputs.
             histories: a(-K) … a(-1), then a(T) … a(T+F-1) for nets that run backward, by node,
-                (K+F, B, n) or (K+F, n), in place of what the column says. Those that an earlier
-                call returned carry its states on.
+                (K+F, B, n) or (K+F, n), or a number for all of it, in place of what the column
+                says. Those that an earlier call returned carry its states on.
             teacher: D, (T, B, O): the target D(t-d) is fed back in place of Y(t-d).
             variant: one of `column.VARIANTS`, for T columns: x(t) is 0 where it has no input; of
                 several inputs the first. Which outputs count, the divergence says
@@ -307,12 +308,18 @@ class ColumnNetwork(Module):
     def _histories(
         self, histories: Mapping[str, Any] | None, batch: int, single: bool
     ) -> dict[str, Tensor]:
-        found = {
-            name: as_input(self, f"the history of {name!r}", rows, self.like)
-            for name, rows in (histories or {}).items()
-        }
+        if not isinstance(histories, Mapping | None):
+            raise TypeError(
+                f"{self!r}: histories are {type(histories).__name__}; a dictionary by node is "
+                f"needed, such as {{{self.column.output!r}: …}}."
+            )
+        B = None if single else batch
+        found = {}
+        for name, values in (histories or {}).items():
+            rows = whole_history(self.column, name, values, B)
+            found[name] = as_input(self, f"the history of {name!r}", rows, self.like)
         shapes = {name: rows.shape for name, rows in found.items()}
-        check_histories(self.column, repr(self), shapes, None if single else batch)
+        check_histories(self.column, repr(self), shapes, B)
         return {name: rows.unsqueeze(1) if single else rows for name, rows in found.items()}
 
     def _teacher(self, values: Any, shape: tuple[int, ...], single: bool) -> Tensor:

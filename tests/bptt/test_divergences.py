@@ -67,7 +67,7 @@ def test_values_and_gradients_leave_their_arguments_alone(rng, name):
     assert not np.shares_memory(gradient, Y) and not np.shares_memory(gradient, D)
 
 
-LOCAL = {"squared error", "cross-entropy", "discounted squared error"}
+LOCAL = {"squared error", "cross-entropy", "discounted error"}
 
 
 @pytest.mark.parametrize("name", DIVERGENCES)
@@ -86,7 +86,7 @@ def test_what_the_names_say(rng):
     squares = ((Y - D) ** 2).sum(axis=(1, 2))
     expected = {
         "squared error": squares.sum() / 2,
-        "discounted squared error": (0.8 ** np.arange(T) * squares).sum() / 2,
+        "discounted error": (0.8 ** np.arange(T) * squares).sum() / 2,
         "last output": squares[-1] / 2,
         "worst step": squares.max(),
         "soft worst step": np.log(np.exp(squares).sum()),
@@ -131,6 +131,54 @@ def test_a_mask_leaves_steps_out_whatever_they_hold(rng):
         assert (gradient[1:3] == 0).all()
         assert (gradient[steps] == divergence.gradient(Y[steps], D[steps])).all()
         Y, D = outputs(rng), outputs(rng)
+
+
+def test_under_a_mask_every_step_keeps_its_own_weight(rng):
+    Y, D = outputs(rng), outputs(rng)
+    steps = [False, True, False, False, True]
+    expected = sum(0.8**t * SQUARED.value(np, Y[t : t + 1], D[t : t + 1]) for t in (1, 4))
+    discounted = masked("discounted error", steps)
+    assert_allclose(discounted.value(np, Y, D), expected, rtol=1e-13)
+    by_step = numeric.complex_step(lambda a: discounted.value(np, a["Y"], D), {"Y": Y})["Y"]
+    assert_allclose(discounted.gradient(Y, D), by_step, rtol=1e-12, atol=1e-14)
+
+
+def test_large_errors_do_not_overflow_the_soft_worst_step():
+    Y, D = np.full((2, 1, 1), 40.0), np.zeros((2, 1, 1))
+    assert_allclose(DIVERGENCES["soft worst step"].value(np, Y, D), 1600 + np.log(2))
+    on_graph = mt.tensor(Y, requires_grad=True)
+    DIVERGENCES["soft worst step"].value(mt, on_graph, mt.tensor(D)).backward()
+    assert_allclose(on_graph.grad.numpy(), DIVERGENCES["soft worst step"].gradient(Y, D))
+
+
+@pytest.mark.parametrize("name", DIVERGENCES)
+def test_targets_are_not_broadcast(rng, name):
+    divergence = DIVERGENCES[name]
+    D = targets(divergence, rng)[..., :1] if divergence.takes == "labels" else np.zeros((T, 1, O))
+    with pytest.raises(ShapeError, match=rf"{name}.*shape"):
+        divergence.value(np, outputs(rng), D)
+
+
+def test_outputs_of_integers_have_gradients_that_are_not():
+    Y, D = np.ones((2, 1, 2), int), np.full((2, 1, 2), 0.5)
+    for name, divergence in DIVERGENCES.items():
+        if divergence.takes == "series":
+            expected = divergence.gradient(Y.astype(float), D)
+            assert_allclose(divergence.gradient(Y, D), expected, err_msg=name)
+
+
+@pytest.mark.parametrize("Y", [
+    np.full((2, 2, 3), 1 / 3),  # two columns cannot hold three labels
+    np.concatenate([np.full((4, 2, 3), 1 / 3), np.zeros((1, 2, 3))]),  # no path has a last step
+])  # fmt: skip
+def test_labels_that_cannot_be_are_infinitely_far_and_have_no_gradient(Y):
+    labels = np.array([[1, 2], [2, 0], [1, 0]]) if len(Y) == 2 else np.array([[1, 2]])
+    values = CTC.values(np, Y, labels)
+    assert values[0] == np.inf
+    assert not CTC.gradient(Y, labels)[:, 0].any()
+    on_graph = mt.tensor(Y, requires_grad=True)
+    CTC.values(mt, on_graph, labels)[0].backward()
+    assert not on_graph.grad.numpy().any()
 
 
 def test_a_mask_of_nothing_or_of_another_length_is_refused(rng):
@@ -215,6 +263,12 @@ WRONG_LABELS = [
     ("floats", np.ones((2, 1)), r"float64 of shape \(2, 1\); integers \(U, B\)"),
     ("one axis", np.ones(2, int), r"shape \(2,\)"),
     ("too large", np.array([[4]]), "label 4 is not one of 1 … 3"),
+    ("negative", np.array([[-1]]), "label -1 is not one of 1 … 3"),
+    (
+        "of another batch",
+        np.ones((2, 2), int),
+        r"shape \(2, 2\), that is 2 sequences; the outputs have 1",
+    ),
     ("after padding", np.array([[1], [0], [2]]), "follows padding"),
 ]
 

@@ -9,7 +9,7 @@ from minitorch_rnn import agreement, cli, column
 from minitorch_rnn.cli import check
 
 KEYS = {"network", "divergence", "variant", "quantity", "digits", "agrees", "skipped", "frozen",
-        "angle"}  # fmt: skip
+        "angle", "zero"}  # fmt: skip
 ONE = ["check", "--network", "elman", "--divergence", "last output", "--variant", "synchronous"]
 
 
@@ -42,7 +42,7 @@ def test_check_as_json_is_a_list_of_rows(capsys):
     status, text = out(capsys, *ONE, "--json")
     rows = json.loads(text)
     assert status == 0
-    assert {row["quantity"] for row in rows} >= {"Y", "x", "history.h", "dz(h)", "weight.x->h"}
+    assert {row["quantity"] for row in rows} >= {"Y", "x", "bias.h", "dz(h)", "weight.x->h"}
     assert all(set(row) == KEYS and row["agrees"] is True for row in rows)
     assert all(row["digits"]["explicit"] >= 10 for row in rows)
     assert {row["frozen"] for row in rows} == {"h(t-1)->h"}
@@ -55,15 +55,15 @@ def test_check_shows_a_row_for_each_divergence_and_a_column_for_each_variant(cap
     status, text = out(capsys, "check", "--network", "jordan")
     assert status == 0 and text.endswith("all agree\n") and "\x1b" not in text
     for told in ("jordan: fewest digits", *column.VARIANTS, "soft-DTW", "CTC",
-                 "memory fixed: Y(t-1)->m, m(t-1)->m", "angle to the full gradient",
-                 "1 networks in 50 settings"):  # fmt: skip
+                 "hold memory fixed: Y(t-1)->m,", "angle to the full gradient",
+                 "networks: 1, settings: 50"):  # fmt: skip
         assert told in text, told
 
 
 def test_check_shows_every_quantity_when_asked(capsys):
     _, text = out(capsys, *ONE, "--tables")
     assert "elman, last output, synchronous: digits of agreement with the graph" in text
-    assert "weight.h(t-1)->h" in text and "* memory held fixed: h(t-1)->h" in text
+    assert "weight.h(t-1)->h" in text and "hold memory fixed: h(t-1)->h" in text
 
 
 def test_check_without_options_takes_the_layers_and_every_network(capsys, monkeypatch):
@@ -72,6 +72,31 @@ def test_check_without_options_takes_the_layers_and_every_network(capsys, monkey
     status, text = out(capsys, "check")
     assert status == 0
     assert "RNN relu, 3 layers, no bias" in text and "gru: fewest digits" in text
+
+
+def test_no_line_of_the_tables_is_wider_than_a_terminal(capsys):
+    everything = ["--network", "cross-layer", "--tables", "--variant", "delayed"]
+    for arguments in (["--network", "jordan-average-forced"], everything):
+        _, text = out(capsys, "check", *arguments)
+        assert max(map(len, text.splitlines())) <= 80
+
+
+def test_a_column_whose_values_overflow_is_one_line(spec, capsys):
+    big = column.Column(
+        "big", (column.Input("x", 1), column.Layer("Y", 1, "identity")),
+        (column.Edge("x", "Y", weight=1e200),), "Y",
+    )  # fmt: skip
+    spec.write_text(big.to_json())
+    with pytest.warns(RuntimeWarning):
+        assert cli.main(["check", "--spec", str(spec)]) == 1
+    error = capsys.readouterr().err
+    assert error.startswith("minitorch-rnn: verify: the squared error of these outputs is inf")
+
+
+def test_an_input_of_ones_own_may_be_called_phase(spec, capsys):
+    nodes = (column.Input("phase", 3), column.Layer("Y", 1, "identity"))
+    spec.write_text(column.Column("p", nodes, (column.Edge("phase", "Y"),), "Y").to_json())
+    assert cli.main(["check", "--spec", str(spec), "--variant", "delayed"]) == 0
 
 
 def test_a_column_of_ones_own_is_checked_under_what_its_output_can_take(spec, capsys):
@@ -111,8 +136,8 @@ def test_a_file_that_holds_no_column_is_one_line(text, told, tmp_path, capsys):
 def test_random_columns_are_counted_by_the_hundred(capsys):
     status, text = out(capsys, "check", "--random", "101", "--seed", "7")
     assert status == 0
-    assert "to random 99: 100 of 100 agree\nto random 100: 1 of 1 agree" in text
-    assert "101 networks in 101 settings" in text
+    assert "100 drawn, 100 of the last 100 agree\n101 drawn, 1 of the last 1 agree" in text
+    assert "networks: 101, settings: 101" in text
 
 
 def test_a_random_column_that_fails_is_printed_to_be_kept(capsys, monkeypatch):

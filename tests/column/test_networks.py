@@ -38,19 +38,19 @@ narx
   h(t) = sigmoid(W x(t) + W x(t-1) + W x(t-2) + W Y(t-1) + W Y(t-2) + W Y(t-3) + b)
   Y(t) = softmax(W h(t) + b)"""),
     "44 complete": (complete_narx(I, H, O, T_max=3), """\
-complete narx
+complete-narx
   h(t) = tanh(W x(t) + W x(t-1) + W x(t-2) + W Y(t-1) + W Y(t-2) + b)
   Y(t) = identity(W h(t) + b)"""),
     "44 complete, of a single column": (complete_narx(I, H, O, T_max=1), """\
-complete narx
+complete-narx
   h(t) = tanh(W x(t) + b)
   Y(t) = identity(W h(t) + b)"""),
     "45 teacher-forced": (narx(I, H, O, 1, 2).teacher_forced(), """\
-narx, teacher-forced
+narx-forced
   h(t) = tanh(W x(t) + W x(t-1) + W D(t-1) + W D(t-2) + b)
   Y(t) = identity(W h(t) + b)"""),
     "46 explicit memory": (explicit_memory(I, H, O), """\
-explicit memory
+explicit-memory
   m(t) = tanh(W Y(t-1) + W h(t-1) + W m(t-1) + b)
   h(t) = tanh(W x(t) + W m(t) + b)
   Y(t) = identity(W h(t) + b)"""),
@@ -60,7 +60,7 @@ jordan
   h(t) = sigmoid(W x(t) + W m(t) + b)
   Y(t) = identity(W h(t) + b)"""),
     "47 Jordan, running average": (jordan(I, H, O, mu=0.25, average=True), """\
-jordan average
+jordan-average
   m(t) = identity([0.75 Y(t-1)] + [0.25 m(t-1)])
   h(t) = sigmoid(W x(t) + W m(t) + b)
   Y(t) = identity(W h(t) + b)"""),
@@ -69,22 +69,22 @@ elman
   h(t) = tanh(W x(t) + [W h(t-1)] + b)
   Y(t) = identity(W h(t) + b)"""),
     "50-53, 64 one layer": (state_space(I, H, O), """\
-state space
+state-space
   h1(t) = tanh(W x(t) + W h1(t-1) + b)
   Y(t) = identity(W h1(t) + b)"""),
     "54, 65, 72 several layers": (state_space(I, H, O, 3, output_activation="softmax"), """\
-state space, 3 layers
+state-space-3
   h1(t) = tanh(W x(t) + W h1(t-1) + b)
   h2(t) = tanh(W h1(t) + W h2(t-1) + b)
   h3(t) = tanh(W h2(t) + W h3(t-1) + b)
   Y(t) = softmax(W h3(t) + b)"""),
     "66 two layers with skips": (with_skips(I, H, O), """\
-with skips
+with-skips
   h1(t) = tanh(W x(t) + W h1(t-1) + b)
   h2(t) = tanh(W h1(t) + W h2(t-1) + W x(t) + b)
   Y(t) = identity(W h2(t) + W h1(t) + b)"""),
     "55 all skips": (with_skips(I, H, O, 3, input_to_output=True), """\
-with skips
+with-skips
   h1(t) = tanh(W x(t) + W h1(t-1) + b)
   h2(t) = tanh(W h1(t) + W h2(t-1) + W x(t) + b)
   h3(t) = tanh(W h2(t) + W h3(t-1) + W x(t) + W h1(t) + b)
@@ -110,7 +110,7 @@ bidirectional
   h_b(t) = tanh(W x(t) + W h_b(t+1) + b)
   Y(t) = identity(W h_f(t) + W h_b(t) + b)"""),
     "deep bidirectional": (bidirectional(I, H, O, layers=2), """\
-bidirectional, 2 layers
+bidirectional-2
   h_f1(t) = tanh(W x(t) + W h_f1(t-1) + b)
   h_b1(t) = tanh(W x(t) + W h_b1(t+1) + b)
   h_f2(t) = tanh(W h_f1(t) + W h_b1(t) + W h_f2(t-1) + b)
@@ -257,8 +257,8 @@ WRONG = {
     "output delays": ("narx:|output_delays is 0|from 1", lambda: narx(I, H, O, 0, 0)),
     "input delays of a word": ("narx:|input_delays is '2'", lambda: narx(I, H, O, "2", 1)),
     "history": ("narx:|'x'|history is 'ones'", lambda: narx(I, H, O, history="ones")),
-    "mu nan": ("jordan:|Edge('m', 'm'|holds nan", lambda: jordan(I, H, O, mu=float("nan"))),
-    "mu that overflows": ("jordan|holds 1000", lambda: jordan(I, H, O, mu=10**400)),
+    "mu nan": ("jordan:|Edge('m', 'm'|is nan", lambda: jordan(I, H, O, mu=float("nan"))),
+    "mu that overflows": ("jordan|1000", lambda: jordan(I, H, O, mu=10**400)),
     "mu that overflows an average": ("jordan", lambda: jordan(I, H, O, mu=10**400, average=True)),
 }  # fmt: skip
 for f in (state_space, with_skips, cross_layer, narx_shaded, bidirectional):

@@ -67,7 +67,7 @@ WRONG = {
                                 lambda: joined(Edge("x", "h", 1, weight=[[1, 2, 3], [4, 5, 6]]))),
     "ragged matrix": ("Edge('x', 'h'|3 rows of 1 and 2;|(3, 2)",
                       lambda: joined(Edge("x", "h", 1, weight=[[1, 2], [3], [4, 5]]))),
-    "matrix with inf": ("'Y'|holds inf", lambda: joined(Edge("Y", "Y", 1, weight=[[math.inf]]))),
+    "matrix with inf": ("'Y'|is inf", lambda: joined(Edge("Y", "Y", 1, weight=[[math.inf]]))),
     "edge into an input": ("Edge('h', 'x', delay=1|the input 'x'|data",
                            lambda: joined(Edge("h", "x", 1))),
     "gradient": ("Edge('h', 'h', delay=1, gradient='none'|'full' and 'blocked'",
@@ -99,7 +99,7 @@ WRONG = {
                              lambda: two_ways(Edge("f", "b"), Edge("b", "f", 1))),
     "teacher forcing without feedback": ("net:|teacher_forced|output 'Y'|at least 1|none",
                                          lambda: joined(Edge("h", "h", 1)).teacher_forced()),
-    "teacher forcing, name taken": ("net, teacher-forced|two nodes|'h'",
+    "teacher forcing, name taken": ("net-forced:|two nodes|'h'",
                                     lambda: joined(Edge("Y", "h", 1)).teacher_forced("h")),
 }  # fmt: skip
 

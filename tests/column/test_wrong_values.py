@@ -49,9 +49,9 @@ FIXED = [  # weights of h->h, which needs a number or 3 rows of 3, and what is s
     (np.full((3, 3), 1j), "the weight [[1j, "), (np.ones((2, 3)), "2 rows of 3;"),
     (np.ones((40, 50)), "40 rows of 50;"), (np.ones((0, 3)), "0 rows of nothing;"),
     ([], "0 rows of nothing;"), ([[]] * 3, "3 rows of 0;"), ([[1, 2]] * 300, "300 rows of 2;"),
-    (math.nan, "holds nan."), (-math.inf, "holds -inf."), (np.float32("inf"), "holds inf."),
-    (np.full((3, 3), math.nan), "holds nan."), ([[1] * 3, [1] * 3, [1, 1, math.inf]], "holds inf."),
-    (10**400, "holds 1000"), (-(10**400), "holds -1000"), ([[10**400] * 3] * 3, "holds 1000"),
+    (math.nan, "is nan."), (-math.inf, "is -inf."), (np.float32("inf"), "is inf."),
+    (np.full((3, 3), math.nan), "is nan."), ([[1] * 3, [1] * 3, [1, 1, math.inf]], "is inf."),
+    (10**400, "is 1000"), (-(10**400), "is -1000"), ([[10**400] * 3] * 3, "is 1000"),
     (10**5000, "holds"), ("w" * 1000, "the weight 'www"), (Layer, "the weight <class"),
     (np.ndarray, "the weight <class"),
 ]  # fmt: skip
@@ -94,6 +94,12 @@ def test_a_wrong_name_of_an_edge_is_told_however_many_delays_it_has(name, delay)
 
 NOT_NODES = [("h", 3), "h", None, 5, {"name": "h"}, Layer, Input, Edge, Activation, EDGES[0]]
 NOT_EDGES = [("h", "h", 1), "h->h", None, 5, {"source": "h"}, Edge, Layer, NODES[1]]
+
+
+@pytest.mark.parametrize("wrong", [None, 5, NODES[0], EDGES[0], Layer])
+def test_what_holds_no_nodes_or_no_edges_is_told(wrong):
+    assert message(Column, "net", wrong, EDGES, "Y").startswith("net: nodes is ")
+    assert message(Column, "net", NODES, wrong, "Y").startswith("net: edges is ")
 
 
 @pytest.mark.parametrize("wrong", [*NOT_NODES, changed()])
