@@ -101,7 +101,7 @@ def _each_element(
                 name: np.repeat(x.astype(dtype)[None], len(some), 0) for name, x in whole.items()
             }
             for copy, (name, i) in enumerate(some):
-                copies[name][copy].flat[i] += move
+                copies[name].reshape(len(some), -1)[copy, i] += move
             if together is None:
                 return np.array([f({name: x[0, ...] for name, x in copies.items()})])
             return np.asarray(f(copies))

@@ -44,8 +44,8 @@ def narx(
       h(t) = tanh(W x(t) + W x(t-1) + W Y(t-1) + W Y(t-2) + b)
       Y(t) = identity(W h(t) + b)
     """
-    whole("narx", "input_delays", input_delays, 0)
-    whole("narx", "output_delays", output_delays, 1)
+    input_delays = whole("narx", "input_delays", input_delays, 0)
+    output_delays = whole("narx", "output_delays", output_delays, 1)
     return Column(
         "narx",
         (

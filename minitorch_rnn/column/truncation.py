@@ -40,7 +40,7 @@ def chunked(k: int) -> Truncation:
     A loss late in its chunk reaches k-1 states back, one at its start none. This is what "truncated
     BPTT" means in most programs: the state is carried over, and detached. k >= T is full BPTT.
     """
-    whole("chunked", "k", k, 1, None)
+    k = whole("chunked", "k", k, 1, None)
 
     def windows(T: int) -> list[Window]:
         starts = range(0, T, k)
@@ -55,7 +55,7 @@ def per_loss_window(k: int) -> Truncation:
     Every loss is treated alike, at the cost of a sweep for each. k = 0 blocks every link through
     time, as in Elman's network; k >= T is full BPTT.
     """
-    whole("per_loss_window", "k", k, 0, None)
+    k = whole("per_loss_window", "k", k, 0, None)
 
     def windows(T: int) -> list[Window]:
         return [Window(range(t, t + 1), max(t - k, -1)) for t in range(T)]
@@ -72,8 +72,8 @@ def williams_peng(h: int, h_prime: int) -> Truncation:
 
     Source: Williams and Peng, Neural Computation 2 (1990).
     """
-    whole("williams_peng", "h_prime", h_prime, 1, None)
-    whole("williams_peng", f"h, with h_prime = {h_prime},", h, h_prime, None)
+    h_prime = whole("williams_peng", "h_prime", h_prime, 1, None)
+    h = whole("williams_peng", f"h, with h_prime = {h_prime},", h, h_prime, None)
 
     def windows(T: int) -> list[Window]:
         found = []
@@ -97,7 +97,7 @@ def explain_truncation(truncation: Truncation, T: int) -> str:
     t = 2              #
     t = 3              #  #
     """
-    whole("explain_truncation", "T", T, 1)
+    T = whole("explain_truncation", "T", T, 1)
     width = max(3, len(str(T)) + 1)
     margin = len(f"t = {T - 1}")
     head = "".join(f"{state:>{width}}" for state in range(-1, T))

@@ -29,7 +29,7 @@ def shown(value: Any) -> str:
     try:
         return reprlib.repr(value)
     except Exception:  # such as an integer of too many digits
-        return f"a {type(value).__name__} that is too large to show"
+        return f"{type(value).__name__}, too large to show"
 
 
 def told(part: Any, shown: Callable[[Any], str] = shown) -> str:

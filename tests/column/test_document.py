@@ -108,13 +108,19 @@ def test_a_document_written_by_hand_means_what_it_says():
 NOT_JSON = {
     "empty": "", "words": "a column", "cut off": '{"name": "net"', "Python": "{'name': 'net'}",
     "deep lists": "[" * 100_000, "deep objects": '{"a":' * 100_000, "many digits": "1" * 5_000,
-    "bytes that are no text": b"\xff\xfe\xff",
 }  # fmt: skip
 
 
 @pytest.mark.parametrize("text", NOT_JSON.values(), ids=NOT_JSON)
 def test_what_is_not_json_is_told_as_such(text):
     with pytest.raises(ColumnError, match="^from_json: this is not JSON: "):
+        Column.from_json(text)
+
+
+@pytest.mark.parametrize("text", [b"\xff\xfe\xff", b"{}", bytearray(b"{}"), None, 5, {}])
+def test_what_is_no_string_is_told_by_its_type(text):
+    told = f"^from_json: this is {type(text).__name__}; a string is needed"
+    with pytest.raises(ColumnError, match=told):
         Column.from_json(text)
 
 
@@ -181,7 +187,8 @@ WRONG = [  # place, value there, parts of the message
     ("edges 1 weight", float("inf"), "Edge('h', 'h'|is inf"),
     ("edges 1 weight", 10**400, "Edge('h', 'h'|is 1000|0..."),
     ("edges 4 weight", [[1, 0, 0], [0, 1, -(10**400)]], "Edge('p', 'Y'|is -1000"),
-    ("edges 4 weight", 10**400, "Edge('p', 'Y'|number|'p' has 3|'Y' has 2"),
+    ("edges 4 weight", 0.5, "Edge('p', 'Y'|number|'p' has 3|'Y' has 2"),
+    ("edges 4 weight", 10**400, "Edge('p', 'Y'|is 1000|a finite number"),
     ("edges 4 weight", [[1, 0], [0, 1]], "Edge('p', 'Y'|2 rows of 2|(2, 3)"),
     ("edges 1 name", 5, "Edge('h', 'h'|name 5"),
     ("edges 1 name", ["R"], "Edge('h', 'h'|name ['R']"),

@@ -199,6 +199,14 @@ def test_in_jordans_network_the_links_into_the_memory_are_fixed_and_blocked():
         assert set(net.shapes) == {"weight.x->h", "weight.m->h", "weight.h->Y", "bias.h", "bias.Y"}
 
 
+@pytest.mark.parametrize("mu", [np.float32(0.5), np.float64(0.5)])
+@pytest.mark.parametrize("average", [False, True])
+def test_the_memory_of_jordans_network_may_be_a_numpy_number(mu, average):
+    net = jordan(I, H, O, mu=mu, average=average)
+    assert net == jordan(I, H, O, mu=0.5, average=average)
+    assert net.to_json() == jordan(I, H, O, mu=0.5, average=average).to_json()
+
+
 def test_elmans_link_is_learned_and_blocked():
     assert [e.name for e in elman(I, H, O).blocked] == ["h(t-1)->h"]
     assert elman(I, H, O).shapes["weight.h(t-1)->h"] == (H, H)
@@ -257,9 +265,11 @@ WRONG = {
     "output delays": ("narx:|output_delays is 0|from 1", lambda: narx(I, H, O, 0, 0)),
     "input delays of a word": ("narx:|input_delays is '2'", lambda: narx(I, H, O, "2", 1)),
     "history": ("narx:|'x'|history is 'ones'", lambda: narx(I, H, O, history="ones")),
-    "mu nan": ("jordan:|Edge('m', 'm'|is nan", lambda: jordan(I, H, O, mu=float("nan"))),
-    "mu that overflows": ("jordan|1000", lambda: jordan(I, H, O, mu=10**400)),
-    "mu that overflows an average": ("jordan", lambda: jordan(I, H, O, mu=10**400, average=True)),
+    "mu nan": ("jordan:|mu is nan|a finite number", lambda: jordan(I, H, O, mu=float("nan"))),
+    "mu that overflows": ("jordan:|mu is 1000|a finite", lambda: jordan(I, H, O, mu=10**400)),
+    "mu that overflows an average": (
+        "jordan:|mu is 1000|a finite number", lambda: jordan(I, H, O, mu=10**400, average=True)
+    ),
 }  # fmt: skip
 for f in (state_space, with_skips, cross_layer, narx_shaded, bidirectional):
     for n in (0, -1, "2", 1.5, True, None):
@@ -276,12 +286,13 @@ for n in (0, -1, "2", 2.0, True, None):
 for mu in ("0.5", None, True, [0.5], 1j):
     for average in (False, True):
         WRONG[f"mu {mu!r}{', average' * average}"] = (
-            f"jordan:|mu is {mu!r}|a number", lambda mu=mu, a=average: jordan(I, H, O, mu, a)
+            f"jordan:|mu is {mu!r}|a finite number", lambda mu=mu, a=average: jordan(I, H, O, mu, a)
         )  # fmt: skip
 for f in NETWORKS.values():
+    size = "encoder_decoder: H" if f is encoder_decoder else "size"
     for n in (0, "3", 2.5, None):
         WRONG[f"{n!r} units of {f.__name__}"] = (
-            f"size is {n!r}|from 1", lambda f=f, n=n: f(I, n, O)
+            f"{size} is {n!r}|from 1", lambda f=f, n=n: f(I, n, O)
         )  # fmt: skip
 
 

@@ -89,6 +89,13 @@ def test_as_many_steps_as_columns_is_the_full_gradient(T):
         assert pairs(chunked(k), T) == pairs(per_loss_window(k), T) == all_pairs(T)
 
 
+def test_many_more_steps_than_any_sequence_has_are_the_full_gradient():
+    many = 10**7
+    for rule in (chunked(many), per_loss_window(many), williams_peng(many, many)):
+        assert pairs(rule, 5) == all_pairs(5) and str(many) in rule.name
+    assert chunked(many).windows(5) == [Window(range(5), -1)]
+
+
 @pytest.mark.parametrize("T", LENGTHS)
 def test_one_step_less_than_all_columns_is_not_the_full_gradient(T):
     assert pairs(per_loss_window(T - 1), T) == all_pairs(T) - {(T - 1, -1)}

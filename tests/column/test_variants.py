@@ -89,7 +89,9 @@ def test_a_wrong_number_of_columns_is_told_where_their_inputs_are_counted_too(T)
 
 @pytest.mark.parametrize("n", [0, -1, 1.5, "2", True])
 def test_a_number_of_inputs_that_counts_none_is_refused(n):
-    with pytest.raises(ColumnError, match=f"delayed: inputs is {n!r}; a whole number from 1"):
+    with pytest.raises(
+        ColumnError, match=f"delayed_many_to_many: inputs is {n!r}; a whole number from 1"
+    ):
         delayed_many_to_many(3, n)
 
 

@@ -10,6 +10,7 @@ from minitorch_rnn.column import (
     NETWORKS,
     chunked,
     delayed,
+    delayed_many_to_many,
     per_loss_window,
     state_space,
     williams_peng,
@@ -53,6 +54,10 @@ def gradients(leaves):
     return {n: np.zeros(t.shape) if t.grad is None else t.grad.numpy() for n, t in leaves.items()}
 
 
+def by_parameter(network):
+    return gradients(dict(network.named_parameters()))
+
+
 def same(found, expected, rtol=1e-10):
     assert set(found) == set(expected)
     for name in expected:
@@ -67,7 +72,7 @@ def test_gradients_are_those_of_the_explicit_algorithm(name, rule, rng):
     trace = bptt.column.forward(COLUMNS[name], params, data)
     expected = bptt.truncated.backward(COLUMNS[name], params, trace, slope(trace.Y), RULES[rule])
     nn.truncated_backward(network, x, loss, RULES[rule])
-    same(gradients(dict(network.named_parameters())), expected.parameters)
+    same(by_parameter(network), expected.parameters)
     same(gradients(x), {n: expected.da[n] for n in x})
 
 
@@ -90,13 +95,25 @@ def test_under_a_teacher_it_is_the_truncation_of_the_teacher_forced_column(name,
     (network, x), D = drawn(COLUMNS[name], rng), rng.normal(size=(T, B, O))
     nn.truncated_backward(network, x, loss, RULES[rule], teacher=D)
     column = COLUMNS[name].teacher_forced()
-    params = network.state_dict()
-    params["history.D"] = params.pop("history.Y")
+    params = {n.replace("history.Y", "history.D"): p for n, p in network.state_dict().items()}
     data = {n: t.detach().numpy() for n, t in x.items()} | {"D": D}
     trace = bptt.column.forward(column, params, data)
     expected = bptt.truncated.backward(column, params, trace, slope(trace.Y), RULES[rule])
-    expected.parameters["history.Y"] = expected.parameters.pop("history.D")
-    same(gradients(dict(network.named_parameters())), expected.parameters)
+    found = by_parameter(network)
+    same({n.replace("history.Y", "history.D"): g for n, g in found.items()}, expected.parameters)
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_a_variant_masks_the_inputs_of_every_window(rule, rng):
+    network, x = drawn(COLUMNS["narx"], rng)
+    present = np.array([t < 4 for t in range(T)])[:, None, None]
+    nn.truncated_backward(network, x["x"].data * present, loss, RULES[rule])
+    expected = by_parameter(network)
+    network.zero_grad()
+    masked = np.where(present, x["x"].data, np.nan)  # which leaves no trace
+    variant = delayed_many_to_many(T, inputs=4)
+    nn.truncated_backward(network, masked, loss, RULES[rule], variant=variant)
+    same(by_parameter(network), expected)
 
 
 @pytest.mark.parametrize("k", [T, T + 3])
@@ -105,10 +122,10 @@ def test_under_a_teacher_it_is_the_truncation_of_the_teacher_forced_column(name,
 def test_windows_as_long_as_the_sequence_give_the_whole_gradient(name, rule, k, rng):
     network, x = drawn(COLUMNS[name], rng)
     loss(network(x)[0]).backward()
-    expected = gradients(dict(network.named_parameters()))
+    expected = by_parameter(network)
     network.zero_grad()
     nn.truncated_backward(network, x, loss, rule(k))
-    same(gradients(dict(network.named_parameters())), expected)
+    same(by_parameter(network), expected)
 
 
 @pytest.mark.parametrize("k", [1, 2, 3, 5])
@@ -117,7 +134,7 @@ def test_chunked_is_the_usual_loop_over_chunks_with_detached_states(name, k, rng
     network, x = drawn(COLUMNS[name], rng)
     v = rng.normal(size=(T, B, O))
     nn.truncated_backward(network, x, lambda Y: (Y * Y * v).sum(), chunked(k))
-    expected = gradients(dict(network.named_parameters()))
+    expected = by_parameter(network)
     network.zero_grad()
     last = None
     for start in range(0, T, k):
@@ -125,42 +142,46 @@ def test_chunked_is_the_usual_loop_over_chunks_with_detached_states(name, k, rng
         Y, last = network(chunk, last)
         (Y * Y * v[start : start + k]).sum().backward()
         last = {n: state.detach() for n, state in last.items()}
-    same(gradients(dict(network.named_parameters())), expected)
+    same(by_parameter(network), expected)
 
 
-@pytest.mark.parametrize("name", ["narx", "gru"])
-def test_a_truncation_changes_the_gradient_and_not_the_loss(name, rng):
+@pytest.mark.parametrize("name, edge", [("narx", "Y(t-1)->h"), ("gru", "h(t-1)->q")])
+def test_a_truncation_changes_the_gradient_and_not_the_loss(name, edge, rng):
     network, x = drawn(COLUMNS[name], rng)
     whole = loss(network(x)[0])
     whole.backward()
-    expected = gradients(dict(network.named_parameters()))
+    expected = by_parameter(network)
     network.zero_grad()
     value = nn.truncated_backward(network, x, loss, chunked(2))
     assert value.item() == whole.item() and not value.requires_grad
-    found = gradients(dict(network.named_parameters()))
-    assert not np.allclose(found["bias.h"] if name == "narx" else found["bias.n"],
-                           expected["bias.h"] if name == "narx" else expected["bias.n"])  # fmt: skip
+    found, through_time = by_parameter(network), f"weight.{edge}"
+    assert not np.allclose(found[through_time], expected[through_time])
 
 
 def test_gradients_are_added_to_those_that_are_there(rng):
     network, x = drawn(COLUMNS["narx"], rng)
     nn.truncated_backward(network, x, loss, chunked(2))
-    once = gradients(dict(network.named_parameters()))
+    once = by_parameter(network)
     nn.truncated_backward(network, x, loss, chunked(2))
-    same(gradients(dict(network.named_parameters())), {n: 2 * g for n, g in once.items()})
+    same(by_parameter(network), {n: 2 * g for n, g in once.items()})
 
 
 def test_a_single_sequence_needs_no_batch_axis(rng):
     network, x = drawn(COLUMNS["narx"], rng)
     alone, D = x["x"].data[:, 0], rng.normal(size=(T, O))
     past = {"Y": rng.normal(size=(1, O))}
-    one = nn.truncated_backward(network, alone, loss, chunked(2), past, D)
-    found = gradients(dict(network.named_parameters()))
+
+    def of_one(Y):
+        assert Y.shape == (T, O)
+        return loss(Y)
+
+    one = nn.truncated_backward(network, alone, of_one, chunked(2), past, D)
+    found = by_parameter(network)
     network.zero_grad()
     past = {"Y": past["Y"][:, None]}
     other = nn.truncated_backward(network, alone[:, None], loss, chunked(2), past, D[:, None])
     assert one.item() == pytest.approx(other.item(), rel=1e-14)
-    same(found, gradients(dict(network.named_parameters())))
+    same(found, by_parameter(network))
 
 
 def test_a_graph_behind_the_inputs_is_reached_by_every_window(rng):
@@ -175,11 +196,11 @@ def test_every_backend_gives_the_same_gradients(backend, rng):
     with mt.use("numpy"):
         network, x = drawn(COLUMNS["narx"], rng)
         nn.truncated_backward(network, x, loss, williams_peng(3, 2))
-        expected = gradients(dict(network.named_parameters()))
+        expected = by_parameter(network)
     network.to(backend)
     nn.truncated_backward(network, mt.tensor(x["x"].data), loss, williams_peng(3, 2))
     assert {p.grad.backend for p in network.weight.values()} == {backend}
-    same(gradients(dict(network.named_parameters())), expected)
+    same(by_parameter(network), expected)
 
 
 @pytest.mark.parametrize("rule", RULES)
