@@ -8,6 +8,9 @@ import pytest
 
 import minitorch_rnn as mt
 from minitorch_rnn import nn, numeric
+from minitorch_rnn.agreement.networks import targets_for
+from minitorch_rnn.bptt.divergences import DIVERGENCES
+from minitorch_rnn.column import many_to_one
 from minitorch_rnn.errors import BackendError, DTypeError, ShapeError
 
 T, B, O = 4, 3, 5
@@ -246,3 +249,32 @@ def test_a_class_that_does_not_exist_is_never_taken_for_another(backend):
     else:  # nobody waits for the device to look
         loss = mt.nn.cross_entropy(logits, targets, "none")
         assert np.isnan(loss.numpy()).tolist() == [False, True]
+
+
+@pytest.mark.parametrize("name", DIVERGENCES)
+def test_any_divergence_of_the_lecture_is_a_loss_on_every_backend(name, backend, rng):
+    divergence = DIVERGENCES[name]
+    Y = rng.dirichlet(np.ones(O), size=(T, B))
+    D = targets_for(divergence, (T, B, O), many_to_one(T), rng)
+    outputs = mt.tensor(Y, requires_grad=True)
+    loss = nn.DivergenceLoss(name)(outputs, D)
+    loss.backward()
+    np.testing.assert_allclose(loss.item(), divergence.value(np, Y, D), rtol=1e-12)
+    np.testing.assert_allclose(
+        outputs.grad.numpy(), divergence.gradient(Y, D), rtol=1e-11, atol=1e-13
+    )
+
+
+def test_steps_that_do_not_count_contribute_exactly_0(rng):
+    Y, D = rng.normal(size=(T, B, O)), rng.normal(size=(T, B, O))
+    Y[:-1], D[:-1] = np.nan, np.nan
+    outputs = mt.tensor(Y, requires_grad=True)
+    loss = nn.DivergenceLoss("squared error", many_to_one(T).outputs)(outputs, D)
+    loss.backward()
+    np.testing.assert_allclose(loss.item(), ((Y - D)[-1] ** 2).sum() / 2)
+    assert not outputs.grad.numpy()[:-1].any()
+
+
+def test_a_divergence_that_does_not_exist_is_told():
+    with pytest.raises(ValueError, match="'hinge'; known are 'squared error'"):
+        nn.DivergenceLoss("hinge")
