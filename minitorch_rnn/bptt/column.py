@@ -8,8 +8,9 @@ The columns before t = 0 (and, for nets that run backward in time, those from T 
 same arrays as the others, so a history needs no rule of its own: its gradient is what has been
 added to its columns. What does not recur is computed for all t at once, by the same lines.
 
-Leading axes of the parameters, if any, are copies of the network that run side by side: arrays are
-then (T, …, B, n). Differences evaluate hundreds of perturbed networks in one sweep that way.
+Leading axes of the parameters, if any, are copies of the network that run side by side: the arrays
+of the forward pass, inputs and histories among them, are then (T, …, B, n). Differences evaluate
+hundreds of perturbed networks in one sweep that way; the backward pass is of one network.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from minitorch_rnn.bptt.activations import functions_of
-from minitorch_rnn.bptt.trace import Array, Arrays, Trace, beginning, shifted
+from minitorch_rnn.bptt.trace import Array, Arrays, Trace, arrays_of, beginning, shifted
 from minitorch_rnn.column import Column, Component
 from minitorch_rnn.errors import ShapeError
 
@@ -62,6 +63,7 @@ def forward(
     >>> forward(sums, {}, np.ones((3, 1, 1))).Y.ravel()
     array([1., 2., 3.])
     """
+    params = arrays_of(column, params)
     trace = beginning(column, params, inputs, histories, (offsets or {}).values())
     T, a, z = trace.T, trace.a, trace.z
     for n, offset in (offsets or {}).items():
@@ -152,8 +154,12 @@ def backward(
     Source: slides 94 and 95; 100 for nets that run backward.
     """
     T, a, z = trace.T, trace.a, trace.z
-    if np.shape(dY) != trace.Y.shape:
-        raise ShapeError(f"backward: dY has shape {np.shape(dY)}, the outputs {trace.Y.shape}.")
+    if np.shape(dY) != trace.Y.shape or trace.Y.ndim != 3:
+        raise ShapeError(
+            f"backward: dY has shape {np.shape(dY)}, the outputs {trace.Y.shape}; "
+            "they must be the same, (T, B, O), of a single network."
+        )
+    params = arrays_of(column, params)
     f, into = functions_of(column), column.into
     W = {e.name: _weight(column, params, e) for e in column.edges}
     da, dz = ({n: np.zeros_like(v) for n, v in arrays.items()} for arrays in (a, z))
@@ -224,7 +230,7 @@ def _weight(column: Column, params: Mapping[str, Any], edge: Any) -> Any:
     """The weight of an edge: a number or a matrix."""
     weight = column.weight(edge)
     if isinstance(weight, str):
-        return np.asarray(params[weight])
+        return params[weight]
     return weight if isinstance(weight, float) else np.array(weight)
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from minitorch_rnn.column import Column
 from minitorch_rnn.column.data import (
     check_histories,
+    check_history_names,
     check_inputs,
     named_inputs,
     whole_history,
@@ -70,7 +71,7 @@ def shifted(column: Column, arrays: Arrays, T: int, node: str, offset: int) -> A
 
 def beginning(
     column: Column,
-    params: Mapping[str, Any],
+    params: Arrays,
     inputs: Any,
     histories: Mapping[str, Any] | None,
     others: Iterable[Any] = (),
@@ -85,7 +86,6 @@ def beginning(
     """
     x = _checked_inputs(column, inputs)
     T, *lead, B = next(iter(x.values())).shape[:-1]
-    _check_parameters(column, params)
     given = _checked_histories(column, histories, B)
     everything = [*x.values(), *given.values(), *(params[n] for n in column.shapes), *others]
     dtype = np.result_type(*map(np.asarray, everything), np.float32)
@@ -108,10 +108,9 @@ def beginning(
 
 def _checked_inputs(column: Column, inputs: Any) -> Arrays:
     who = f"{column.name}: forward"
-    x = {name: np.asarray(v) for name, v in named_inputs(column, who, inputs).items()}
+    named = named_inputs(column, who, inputs)
+    x = {name: _numbers(f"{who}: {name}", values) for name, values in named.items()}
     for name, values in x.items():
-        if values.dtype.kind not in "biufc":
-            raise DTypeError(f"{who}: {name} is {values.dtype}; numbers are needed.")
         if values.ndim < 3:
             raise ShapeError(
                 f"{who}: {name} has shape {values.shape}, that is {values.ndim} axes; "
@@ -121,24 +120,41 @@ def _checked_inputs(column: Column, inputs: Any) -> Arrays:
     return x
 
 
-def _check_parameters(column: Column, params: Mapping[str, Any]) -> None:
+def arrays_of(column: Column, params: Mapping[str, Any]) -> Arrays:
+    """The column's parameters as arrays.
+
+    Raises:
+        ShapeError: naming one that is missing, or has another shape.
+        DTypeError: naming one that holds no numbers.
+    """
+    found = {}
     for name, shape in column.shapes.items():
+        who = f"{column.name}: the parameter {name!r}"
         if name not in params:
-            raise ShapeError(f"{column.name}: forward: the parameter {name!r} {shape} is missing.")
-        came = np.shape(params[name])
+            raise ShapeError(f"{who} {shape} is missing.")
+        found[name] = _numbers(who, params[name])
+        came = found[name].shape
         if came[-len(shape) :] != shape:
-            raise ShapeError(
-                f"{column.name}: forward: {name!r} has shape {came}; the column needs {shape}."
-            )
+            raise ShapeError(f"{who} has shape {came}; the column needs {shape}.")
+    return found
+
+
+def _numbers(who: str, values: Any) -> Array:
+    array = np.asarray(values)
+    if array.dtype.kind not in "biufc":
+        raise DTypeError(f"{who} is {array.dtype}; numbers are needed.")
+    return array
 
 
 def _checked_histories(column: Column, histories: Mapping[str, Any] | None, B: int) -> Arrays:
+    who = f"{column.name}: forward"
+    check_history_names(column, who, histories)
     found = {
-        name: np.asarray(whole_history(column, name, values, B))
+        name: _numbers(f"{who}: the history of {name!r}", whole_history(column, name, values, B))
         for name, values in (histories or {}).items()
     }
     shapes = {  # without the axes of copies
         name: h.shape[:1] + h.shape[-2:] if h.ndim > 3 else h.shape for name, h in found.items()
     }
-    check_histories(column, f"{column.name}: forward", shapes, B)
+    check_histories(column, who, shapes, B)
     return found

@@ -65,6 +65,27 @@ def whole_history(column: Column, name: str, values: Any, batch: int | None) -> 
     return [row if batch is None else [row] * batch] * sum(column.reach[name])
 
 
+def check_history_names(column: Column, who: str, histories: Any) -> None:
+    """That histories are a dictionary, and of nodes that have one.
+
+    Raises:
+        TypeError: if they are no dictionary.
+        ShapeError: naming the node that has none.
+    """
+    if not isinstance(histories, Mapping | None):
+        raise TypeError(
+            f"{who}: histories are {type(histories).__name__}; a dictionary by node is needed, "
+            f"such as {{{column.output!r}: …}}."
+        )
+    for name in histories or {}:
+        if not any(column.reach.get(name, ())):
+            having = (n for n, ends in column.reach.items() if any(ends))
+            raise ShapeError(
+                f"{who}: a history came for {name!r}; nodes that have one are "
+                f"{', '.join(having) or 'none'}."
+            )
+
+
 def check_histories(
     column: Column, who: str, shapes: Mapping[str, Shape], batch: int | None
 ) -> None:
@@ -78,6 +99,7 @@ def check_histories(
     Raises:
         ShapeError: naming the node whose history does not fit, or is missing.
     """
+    check_history_names(column, who, shapes)
     known = {n: sum(ends) for n, ends in column.reach.items() if any(ends)}
     told = "a single sequence" if batch is None else f"a batch of {batch}"
 
@@ -86,11 +108,6 @@ def check_histories(
         return (known[name], size) if batch is None else (known[name], batch, size)
 
     for name, shape in shapes.items():
-        if name not in known:
-            raise ShapeError(
-                f"{who}: a history came for {name!r}; nodes that have one are "
-                f"{', '.join(known) or 'none'}."
-            )
         if shape != needed(name):
             raise ShapeError(
                 f"{who}: the history of {name!r} has shape {shape}, but {known[name]} columns, "

@@ -29,13 +29,15 @@ def truncated_backward(
     Args:
         network: whose forward pass is not changed by the truncation.
         x, histories, teacher, variant: as the network takes them.
-        loss: a function of the outputs Y (T, B, O) that gives a single number.
+        loss: a function of the outputs Y (T, B, O) that gives a single number. What it depends on
+            besides, such as a penalty on the weights, gets no gradient here.
         truncation: `column.chunked`, `column.per_loss_window` or `column.williams_peng`.
 
     Returns:
         The loss, without a graph.
 
     Raises:
+        TypeError: if truncation or what the loss gives is of another kind.
         ColumnError: if a node runs backward in time: it has no past to be cut off.
 
     Each window is unrolled again, from its first column to its last. To train on long streams in
@@ -49,6 +51,11 @@ def truncated_backward(
     >>> network.weight["x->h1"].grad.shape
     (3, 2)
     """
+    if not isinstance(truncation, Truncation):
+        raise TypeError(
+            f"truncated_backward: truncation is {truncation!r}; column.chunked(k) and others make "
+            "one."
+        )
     check_forward(network.column, f"{network!r}: {truncation.name}")
     column, inputs, given, single = network.prepared(x, histories, teacher, variant)
 
@@ -59,6 +66,11 @@ def truncated_backward(
     T = len(next(iter(inputs.values())))
     Y = ops.stack([whole[column.output][t] for t in range(T)])
     value = loss(Y.squeeze(1) if single else Y)
+    if not isinstance(value, Tensor):
+        raise TypeError(
+            f"truncated_backward: loss gave {type(value).__name__}; a Tensor of the outputs is "
+            "needed."
+        )
     for cut, dY in sweeps(unroll, column.output, whole, value, Y, truncation):
         cut.backward(dY, retain_graph=True)  # what made x is walked once for each window
     return value.detach()

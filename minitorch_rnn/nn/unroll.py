@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from functools import reduce
+from functools import cached_property, reduce
 from typing import Any
 
 import numpy as np
@@ -15,13 +15,14 @@ from minitorch_rnn.column import Column, Edge, Node, Variant
 from minitorch_rnn.column.data import (
     check_forward,
     check_histories,
+    check_history_names,
     check_inputs,
     named_inputs,
     whole_history,
 )
 from minitorch_rnn.column.validation import whole
 from minitorch_rnn.engine import Parameter, Tensor, constant, raw
-from minitorch_rnn.errors import ShapeError
+from minitorch_rnn.errors import ColumnError, ShapeError
 from minitorch_rnn.nn import init
 from minitorch_rnn.nn.module import Module, as_input
 from minitorch_rnn.nn.network import OUTPUTS
@@ -80,7 +81,7 @@ class ColumnNetwork(Module):
                 kept = backend.get_default_dtype() if dtype is None else dtype
                 self.history[of] = Parameter(np.zeros(shape), dtype=kept)
             else:
-                bound = 1 / math.sqrt(entering[target.get(of, of)])
+                bound = 1 / math.sqrt(entering[target[of] if kind == "weight" else of])
                 getattr(self, kind)[of] = init.uniform(*shape, bound=bound, dtype=dtype, rng=rng)
 
     def forward(
@@ -144,7 +145,7 @@ class ColumnNetwork(Module):
             inputs[first] = ops.where(mask, inputs[first], 0.0)  # nan behind it leaves no trace
         if teacher is None:
             return self.column, inputs, given, single
-        column = self.column.teacher_forced(self._teacher_node)
+        column = self._forced
         shape = (T, B, column.node[column.output].size)
         inputs[self._teacher_node] = self._teacher(teacher, shape, single)
         return column, inputs, given, single
@@ -156,6 +157,16 @@ class ColumnNetwork(Module):
         while name in self.column.node:
             name += "_"
         return name
+
+    @cached_property
+    def _forced(self) -> Column:
+        """The column in which the target is fed back."""
+        if not self.column.feedback:
+            raise ColumnError(
+                f"{self!r}: a teacher came, but no edge with a delay leads out of the output "
+                f"{self.column.output!r}: there is nothing to feed back."
+            )
+        return self.column.teacher_forced(self._teacher_node)
 
     def free_run(
         self,
@@ -184,7 +195,7 @@ class ColumnNetwork(Module):
         check_forward(self.column, f"{self!r}: free_run")
         n_steps = whole(f"{self!r}: free_run", "n_steps", n_steps, 1)
         named = named_inputs(self.column, repr(self), x)
-        T = min(len(values) for values in named.values()) - n_steps
+        T = len(next(iter(self._inputs(x)[0].values()))) - n_steps
         if T < 0:
             raise ShapeError(
                 f"{self!r}: free_run of {n_steps} steps, but x has {T + n_steps} columns; "
@@ -308,11 +319,7 @@ class ColumnNetwork(Module):
     def _histories(
         self, histories: Mapping[str, Any] | None, batch: int, single: bool
     ) -> dict[str, Tensor]:
-        if not isinstance(histories, Mapping | None):
-            raise TypeError(
-                f"{self!r}: histories are {type(histories).__name__}; a dictionary by node is "
-                f"needed, such as {{{self.column.output!r}: …}}."
-            )
+        check_history_names(self.column, repr(self), histories)
         B = None if single else batch
         found = {}
         for name, values in (histories or {}).items():

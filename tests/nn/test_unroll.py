@@ -280,7 +280,7 @@ MISTAKES = [  # the exception, parts of its message separated by |, what is done
     (ShapeError, "(1, 3, 6)|batch of 2|(1, 2, 6)", lambda: of()(X, {"Y": ones((1, 3, 6))})),
     (ShapeError, "'x' is to be given|(2, 2, 3)|none came", lambda: of(history="given")(X)),
     (ShapeError, "(4, 2, 6)|(5, 2, 6)", lambda: of()(X, teacher=ones((4, 2, 6)))),
-    (ColumnError, "elman|output 'Y'|delay of at least 1", lambda: of("elman")(X, teacher=X)),
+    (ColumnError, "elman|output 'Y'|nothing to feed back", lambda: of("elman")(X, teacher=X)),
     (DTypeError, "x is int64|float64|astype('float64')", lambda: of()(X.astype(int))),
     (BackendError, "x is on 'strict'|'numpy'", lambda: of()(mt.ones(5, 2, 3).to("strict"))),
     (ColumnError, "free_run|'h_b' runs backward", lambda: of("bidirectional").free_run(1, X)),
