@@ -19,7 +19,7 @@ from minitorch_rnn.bptt.column import Gradients
 from minitorch_rnn.bptt.divergences import Divergence
 from minitorch_rnn.bptt.trace import Trace
 from minitorch_rnn.column import Activation, Column, Truncation, Variant, Window
-from minitorch_rnn.column.data import named_inputs
+from minitorch_rnn.column.data import named_inputs, whole_history
 from minitorch_rnn.engine import Tensor, no_grad, raw
 from minitorch_rnn.errors import ShapeError
 from minitorch_rnn.nn import ColumnNetwork
@@ -76,9 +76,12 @@ class Columns:
         self.seen: dict[str, set[bytes]] = defaultdict(set)  # sides of kinks, by where they are
 
     def _given(self, histories: Mapping[str, Any]) -> Arrays:
-        found = {n: np.array(backend.to_numpy(raw(h)), float) for n, h in histories.items()}
         rng = np.random.default_rng(0)
         B = next(iter(self.inputs.values())).shape[1]
+        found = {
+            n: np.array(backend.to_numpy(raw(whole_history(self.column, n, h, B))), float)
+            for n, h in histories.items()
+        }
         for node in self.column.nodes:
             if node.history == "given" and node.name not in found:
                 found[node.name] = rng.normal(

@@ -22,6 +22,14 @@ def test_a_history_may_be_given_in_place_of_what_is_learned(rng):
     assert "given.Y" in found.digits and "given.Y" not in found.zero
 
 
+def test_elmans_initial_context_is_a_number(rng):
+    network = mt.nn.ColumnNetwork(mt.column.elman(2, 3, 2), rng=rng)
+    x, D = rng.normal(size=(4, 2, 2)), rng.normal(size=(4, 2, 2))
+    found = mt.verify(network, x, D, "squared error", histories={"h": 0.5})
+    assert found and found.digits["given.h"]["explicit"] == 16
+    assert "given.h" in found.zero  # no error leaves the clone
+
+
 def test_a_history_that_must_be_given_is_drawn_where_none_comes(rng):
     network = mt.nn.ColumnNetwork(mt.column.narx(2, 3, 2, history="given"), rng=rng)
     found = mt.verify(network, rng.normal(size=(4, 2, 2)), np.zeros((4, 2, 2)), "squared error")
