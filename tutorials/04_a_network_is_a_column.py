@@ -53,4 +53,5 @@ assert agreement and agreement.frozen == "h(t-1)->h"
 
 # %%
 for rule in (mt.column.chunked(3), mt.column.per_loss_window(2), mt.column.williams_peng(4, 2)):
-    print(mt.column.explain_truncation(rule, 6), end="\n\n")
+    mt.column.explain_truncation(rule, 6)
+    print()

@@ -222,10 +222,10 @@ class Column:
     @cached_property
     def reach(self) -> dict[str, tuple[int, int]]:
         """How many columns before t = 0, and how many from T on, each node is read at."""
-        reach = {}
-        for node in self.nodes:
-            offsets = [0, *(self.offset(e) for e in self.edges if e.source == node.name)]
-            reach[node.name] = (-min(offsets), max(offsets))
+        reach = {node.name: (0, 0) for node in self.nodes}
+        for edge in self.edges:
+            (before, after), offset = reach[edge.source], self.offset(edge)
+            reach[edge.source] = (max(before, -offset), max(after, offset))
         return reach
 
     @cached_property

@@ -86,10 +86,10 @@ def williams_peng(h: int, h_prime: int) -> Truncation:
     return Truncation(f"williams_peng(h={h}, h'={h_prime})", windows)
 
 
-def explain_truncation(truncation: Truncation, T: int) -> str:
-    """Which (loss t, state t') pairs are kept, as a table: a row for each loss, # where kept.
+def explain_truncation(truncation: Truncation, T: int) -> None:
+    """Print which (loss t, state t') pairs are kept: a row for each loss, # where kept.
 
-    >>> print(explain_truncation(chunked(2), 4))
+    >>> explain_truncation(chunked(2), 4)
     chunked(k=2): # where the error of Div(t) reaches the state at t'
           t' -1  0  1  2  3
     t = 0     #  #
@@ -108,4 +108,4 @@ def explain_truncation(truncation: Truncation, T: int) -> str:
     for t, row in enumerate(truncation.reaches(T)):
         cells = "".join(f"{'#' if kept else '':>{width}}" for kept in row)
         lines.append(f"t = {t:<{margin - 4}}   {cells}".rstrip())
-    return "\n".join(lines)
+    print("\n".join(lines))

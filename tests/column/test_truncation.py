@@ -182,8 +182,9 @@ t = 10                                #  #  #""", id="two digits"),
 
 
 @pytest.mark.parametrize("rule, T, text", TEXTS)
-def test_the_kept_pairs_are_drawn_one_row_for_each_loss(rule, T, text):
-    assert explain_truncation(rule, T) == text
+def test_the_kept_pairs_are_printed_one_row_for_each_loss(rule, T, text, capsys):
+    explain_truncation(rule, T)
+    assert capsys.readouterr().out == f"{text}\n"
 
 
 WRONG = [
