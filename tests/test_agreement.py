@@ -124,7 +124,7 @@ def test_every_quantity_agrees_in_ten_digits_and_with_differences_in_nine(certif
 def test_the_certificate_skips_no_road_but_a_missing_pytorch(certificate):
     assert {road for a in certificate for road in a.skipped} <= {"torch"}
     quantities = certificate[0].digits
-    assert {"x", "h_0", "Y", "rnn.weight_hh_l0", "output.bias"} <= set(quantities)
+    assert {"x", "h_0", "Y(t)", "rnn.weight_hh_l0", "output.bias"} <= set(quantities)
     assert set(quantities["x"]) >= {"slides", "differences", "complex step"}
 
 
@@ -239,7 +239,7 @@ def test_the_table_names_what_disagrees(rng, monkeypatch):
     assert not agreement.agrees
     assert "DISAGREES" in str(agreement)
     rows = {row["quantity"]: row for row in agreement.rows()}
-    assert rows["Y"]["agrees"] and not rows["rnn.weight_hh_l0"]["agrees"]
+    assert rows["Y(t)"]["agrees"] and not rows["rnn.weight_hh_l0"]["agrees"]
 
 
 # Seeded slips. Each must make the agreement fail on a small network of two layers.

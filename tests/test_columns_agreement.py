@@ -62,9 +62,11 @@ def test_all_parameters_inputs_histories_and_dz_are_compared(certificate):
         column = COLUMNS[name](2, 2, 2)
         computed = {f"dz({n})" for part in column.components for n in part.nodes}
         for a in found:
-            assert set(a.digits) == {"Y", *column.shapes, *column.inputs, *computed}
+            assert set(a.digits) == {"Y(t)", *column.shapes, *column.inputs, *computed}
             for quantity, roads in a.digits.items():
-                assert quantity == "Y" or {"explicit", "differences", "complex step"} <= set(roads)
+                assert quantity == "Y(t)" or {"explicit", "differences", "complex step"} <= set(
+                    roads
+                )
                 if quantity in column.shapes and "rtrl" not in a.skipped:
                     assert "rtrl" in roads
 

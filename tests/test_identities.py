@@ -222,7 +222,7 @@ def test_the_encoder_decoder_contributes_exactly_0_where_it_is_gated(rng):
     column = mt.column.encoder_decoder(I, H, O)
     params, x, _, dY = drawn(column, rng)
     variant = VARIANTS["delayed"](T)
-    x["phase"] = np.repeat(np.array(phases(variant))[:, None], B, axis=1)
+    x["phase"] = np.array(phases(variant, B))
     outs = np.array(variant.outputs)
     trace = bptt.column.forward(column, params, x)
     d = bptt.column.backward(column, params, trace, np.where(outs[:, None, None], dY, 0))

@@ -132,8 +132,8 @@ def plant(slip, monkeypatch):
         gradient = function
         if name == "summed":
             local = lambda xp, Y, D: 0.5 * divergences._squares(xp, Y, D)  # noqa: E731
-            gradient = function("", local, lambda Y, D: Y - D, lambda t: 0.8**t).gradient
-        monkeypatch.setitem(DIVERGENCES, chosen.name, chosen._replace(gradient=gradient))
+            gradient = function("", local, lambda Y, D: Y - D, lambda t: 0.8**t).slopes
+        monkeypatch.setitem(DIVERGENCES, chosen.name, chosen._replace(slopes=gradient))
     return options
 
 

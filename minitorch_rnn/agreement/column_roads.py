@@ -12,6 +12,7 @@ import numpy as np
 
 from minitorch_rnn import backend, bptt, numeric, ops
 from minitorch_rnn.agreement import pytorch
+from minitorch_rnn.agreement.report import VALUE
 from minitorch_rnn.agreement.roads import Arrays, Skip, differences, finite
 from minitorch_rnn.autograd import grad
 from minitorch_rnn.bptt import rtrl, truncated
@@ -20,6 +21,7 @@ from minitorch_rnn.bptt.divergences import Divergence
 from minitorch_rnn.bptt.trace import Trace
 from minitorch_rnn.column import Activation, Column, Truncation, Variant, Window
 from minitorch_rnn.column.data import named_inputs, whole_history
+from minitorch_rnn.column.variants import variant_of
 from minitorch_rnn.engine import Tensor, no_grad, raw
 from minitorch_rnn.errors import ShapeError
 from minitorch_rnn.nn import ColumnNetwork
@@ -41,7 +43,7 @@ class Columns:
         network: ColumnNetwork,
         x: Any,
         histories: Mapping[str, Any] | None,
-        variant: Variant | None,
+        variant: Variant | str | None,
         truncation: Truncation | None,
     ) -> None:
         self.network = copy.deepcopy(network)
@@ -51,13 +53,12 @@ class Columns:
         self.name = network.column.name
         named = named_inputs(self.column, "verify", x)
         self.inputs = {n: np.array(backend.to_numpy(raw(v)), float) for n, v in named.items()}
-        self.variant, self.masked = variant, next(iter(self.inputs))
+        self.masked = next(iter(self.inputs))
+        for n, values in self.inputs.items():
+            if values.ndim != 3:
+                raise ShapeError(f"verify: {n} has shape {values.shape}; needed is (T, B, I).")
         T = len(self.inputs[self.masked])
-        if variant is not None and len(variant.inputs) != T:
-            raise ShapeError(
-                f"verify: the variant {variant.name!r} has {len(variant.inputs)} columns, "
-                f"{self.masked} has {T}."
-            )
+        self.variant = None if variant is None else variant_of(variant, T)
         self.arrays = {n: a.astype(float) for n, a in self.network.state_dict().items()}
         self.arrays |= self.inputs
         self.given = self._given(histories or {})
@@ -149,7 +150,7 @@ class Columns:
             for name, g in zip(sources, found, strict=True):
                 if g is not None:
                     total[name] += backend.to_numpy(g.data)
-        return {"Y": backend.to_numpy(forward.data)} | total
+        return {VALUE: backend.to_numpy(forward.data)} | total
 
     def roads(self, divergence: Divergence, D: Any) -> dict[str, Callable[[], Arrays]]:
         """The general BPTT, complex step, differences, RTRL and PyTorch."""
@@ -158,7 +159,7 @@ class Columns:
         kinked = divergence.piece or self.sides
 
         def explicit() -> Arrays:
-            return {"Y": self.trace.Y} | self._quantities(self._explicit(self.column, dY))
+            return {VALUE: self.trace.Y} | self._quantities(self._explicit(self.column, dY))
 
         def by_step() -> Arrays:
             self._check_analytic()

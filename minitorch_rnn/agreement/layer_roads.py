@@ -9,10 +9,12 @@ from typing import Any
 import numpy as np
 
 from minitorch_rnn import backend, bptt, numeric
+from minitorch_rnn.agreement.report import VALUE
 from minitorch_rnn.agreement.roads import Arrays, Skip, differences, finite
 from minitorch_rnn.autograd import grad
 from minitorch_rnn.bptt.divergences import Divergence
 from minitorch_rnn.engine import Tensor, raw
+from minitorch_rnn.errors import ShapeError
 from minitorch_rnn.nn import RNN, RecurrentNetwork
 
 
@@ -29,6 +31,8 @@ class Layers:
         self.output = getattr(network, "output_activation", "identity")
         self.name = self._named()
         x = np.array(backend.to_numpy(raw(x)), float)
+        if x.ndim != 3:
+            raise ShapeError(f"verify: x has shape {x.shape}; needed is (T, B, I).")
         arrays = {name: a.astype(float) for name, a in self.network.state_dict().items()}
         learned = next((name for name in arrays if name.endswith("h_0")), None)
         shape = (self.rnn.num_layers, x.shape[1], self.rnn.hidden_size)
@@ -73,7 +77,7 @@ class Layers:
             parameters = {name: p for name, p in parameters.items() if not name.endswith("h_0")}
         sources = parameters | inputs
         found = grad(finite(divergence, Y, D), list(sources.values()), allow_unused=True)
-        return {"Y": backend.to_numpy(Y.data)} | {
+        return {VALUE: backend.to_numpy(Y.data)} | {
             name: np.zeros(source.shape) if g is None else backend.to_numpy(g.data)
             for (name, source), g in zip(sources.items(), found, strict=True)
         }
@@ -132,7 +136,7 @@ class Layers:
             bptt.backward(params, trace, dY[:, b], self.rnn.nonlinearity, self.output)
             for b, trace in enumerate(traces)
         ]
-        found = {"Y": Y, "x": np.stack([d["x"] for d in ds], axis=1)}
+        found = {VALUE: Y, "x": np.stack([d["x"] for d in ds], axis=1)}
         found["h_0"] = np.stack([np.stack(list(d["h_init"].values())) for d in ds], axis=1)
         for name in self.arrays:
             if name not in found:
@@ -161,7 +165,7 @@ class Layers:
             Y = getattr(torch, self.output)(Y)
         dY = np.ascontiguousarray(divergence.gradient(Y.detach().numpy(), D))
         Y.backward(torch.from_numpy(dY))
-        return {"Y": Y.detach().numpy()} | {
+        return {VALUE: Y.detach().numpy()} | {
             n: t.grad.numpy() for n, t in tensors.items() if t.grad is not None
         }
 

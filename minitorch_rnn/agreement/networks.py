@@ -111,7 +111,7 @@ def _of_column(
     draw_histories(network, rng)
     x = {n: rng.normal(size=(T, B, node.size)) for n, node in column.inputs.items()}
     if phased:
-        x["phase"] = np.repeat(np.array(phases(variant))[:, None], B, axis=1)
+        x["phase"] = np.array(phases(variant, B))
     D = targets_for(divergence, (T, B, column.node[column.output].size), variant, rng)
     return verify(network, x, D, divergence, variant=variant)
 

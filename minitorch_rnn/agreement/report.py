@@ -13,7 +13,9 @@ REQUIRED = {
 }  # fmt: skip
 REQUIRED_FLOAT32 = 3.5
 
-_VALUE = "Y is a value, and this road finds derivatives only"
+VALUE = "Y(t)"  # the row of the outputs themselves; no node can have this name
+
+_VALUE = "Y(t) is a value, and this road finds derivatives only"
 _PARAMETERS = "this road finds the gradients of parameters only"
 
 
@@ -87,7 +89,7 @@ class Agreement(NamedTuple):
                 "zero": quantity in self.zero,
                 "skipped": self.skipped
                 | {
-                    road: _VALUE if quantity == "Y" else _PARAMETERS
+                    road: _VALUE if quantity == VALUE else _PARAMETERS
                     for road in self.required
                     if road not in found and road not in self.skipped
                 },
@@ -106,10 +108,9 @@ class Agreement(NamedTuple):
     def __str__(self) -> str:
         roads = [road for road in self.required if road not in self.skipped]
         width = max(len(quantity) for quantity in self.digits)
-        lines = [
-            f"{self.title}: digits of agreement with the graph",
-            " ".join([" " * width, *(f"{_HEADS.get(road, road):>11}" for road in roads)]),
-        ]
+        lines = _wrapped(f"{self.title}: digits of agreement with the graph")
+        heads = (f"{_HEADS.get(road, road):>11}" for road in roads)
+        lines.append(" ".join([" " * width, *heads]))
         for quantity, found in self.digits.items():
             cells = [f"{found[road]:.1f}" if road in found else "" for road in roads]
             if quantity in self.zero and self._row_agrees(found):
@@ -164,7 +165,7 @@ def matrix(agreements: Sequence[Agreement]) -> str:
 def _cell(agreement: Agreement) -> str:
     if not agreement.agrees:
         return "DISAGREES"
-    if set(agreement.digits) <= agreement.zero | {"Y"}:
+    if set(agreement.digits) <= agreement.zero | {VALUE}:
         return "0 = 0"
     found = dict(agreement.fewest)
     by_differences = found.pop("differences", None)

@@ -24,11 +24,11 @@ import numpy as np
 from minitorch_rnn import backend, numeric
 from minitorch_rnn.agreement.column_roads import Columns
 from minitorch_rnn.agreement.layer_roads import Layers
-from minitorch_rnn.agreement.report import REQUIRED, REQUIRED_FLOAT32, Agreement
+from minitorch_rnn.agreement.report import REQUIRED, REQUIRED_FLOAT32, VALUE, Agreement
 from minitorch_rnn.agreement.roads import Arrays, Skip
-from minitorch_rnn.bptt.divergences import DIVERGENCES, Divergence, masked
-from minitorch_rnn.column import VARIANTS, Truncation, Variant
-from minitorch_rnn.column.data import named_inputs
+from minitorch_rnn.bptt.divergences import Divergence, masked, named
+from minitorch_rnn.column import Truncation, Variant
+from minitorch_rnn.column.variants import variant_of
 from minitorch_rnn.engine import raw
 from minitorch_rnn.errors import ShapeError
 from minitorch_rnn.nn import RNN, ColumnNetwork, RecurrentNetwork
@@ -114,13 +114,6 @@ def verify(
             raise TypeError(
                 f"verify: truncation is {truncation!r}; column.chunked(k) and others make one."
             )
-        if isinstance(variant, str):
-            if variant not in VARIANTS:
-                listed = ", ".join(map(repr, VARIANTS))
-                raise ValueError(f"verify: variant is {variant!r}; known are {listed}.")
-            variant = VARIANTS[variant](
-                len(next(iter(named_inputs(network.column, "verify", x).values())))
-            )
         subject = Columns(network, x, histories, variant, truncation)
     elif isinstance(network, RNN | RecurrentNetwork):
         if histories is not None or variant is not None or truncation is not None:
@@ -135,17 +128,16 @@ def verify(
             "(of a Column, mt.nn.ColumnNetwork(column))."
         )
     Y = subject.outputs()
-    masks = variant if isinstance(variant, Variant) else None
-    known = _named(divergence)
+    known = named("verify", divergence) if isinstance(divergence, Divergence | str) else None
     D = _targets(known, targets, Y)
     chosen, skipped = (known, {}) if known else _of_ones_own(divergence, Y, D)  # type: ignore[arg-type]
-    if masks is not None:
-        chosen = masked(chosen, masks.outputs)
+    if variant is not None:
+        chosen = masked(chosen, variant_of(variant, len(Y)))
     graph = subject.graph(chosen, D)
     roads = _run(subject.roads(chosen, D), skipped)
     # Where dDIV/dY itself comes from differences, no road can agree better than they do.
     most = REQUIRED["differences"] if "complex step" in skipped and not known else 16.0
-    float64 = graph["Y"].dtype == np.float64
+    float64 = graph[VALUE].dtype == np.float64
     return Agreement(
         subject.name,
         chosen.name,
@@ -156,7 +148,7 @@ def verify(
             for road in REQUIRED
             if road in roads or road in skipped
         },
-        masks.name if masks else "",
+        variant_of(variant, len(Y)).name if variant else "",
         subject.frozen,
         subject.angle(chosen, D),
         frozenset(quantity for quantity, g in graph.items() if not g.any()),
@@ -178,7 +170,7 @@ def _run(witnesses: dict[str, Callable[[], Arrays]], skipped: dict[str, str]) ->
 def _digits(graph: Arrays, roads: dict[str, Arrays]) -> dict[str, dict[str, float]]:
     """Digits in which the graph agrees, by quantity and road."""
     reference = next(iter(roads.values()))
-    largest = max(np.abs(g).max(initial=0.0) for name, g in reference.items() if name != "Y")
+    largest = max(np.abs(g).max(initial=0.0) for name, g in reference.items() if name != VALUE)
     return {
         quantity: {
             road: numeric.digits(found, roads[road][quantity], _FLOOR * largest)
@@ -187,18 +179,6 @@ def _digits(graph: Arrays, roads: dict[str, Arrays]) -> dict[str, dict[str, floa
         }
         for quantity, found in graph.items()
     }
-
-
-def _named(divergence: Any) -> Divergence | None:
-    """The divergence itself, if it is one or the name of one."""
-    if isinstance(divergence, Divergence):
-        return divergence
-    if not isinstance(divergence, str):
-        return None
-    if divergence not in DIVERGENCES:
-        known = ", ".join(map(repr, DIVERGENCES))
-        raise ValueError(f"verify: divergence is {divergence!r}; known are {known}.")
-    return DIVERGENCES[divergence]
 
 
 def _targets(divergence: Divergence | None, targets: Any, Y: np.ndarray) -> np.ndarray:

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from minitorch_rnn.bptt import alignment
+from minitorch_rnn.column import Variant
 from minitorch_rnn.errors import ShapeError
 
 
@@ -24,7 +25,7 @@ class Divergence(NamedTuple):
         values: ``values(xp, Y, D)``, one number for each sequence of the batch, (B,). It uses
             operators and the namespace it is handed (NumPy, or this package for the graph), so that
             the same line runs on arrays, on complex arrays and on Tensors.
-        gradient: ``gradient(Y, D)``, dDIV/dY(t) for all t, (T, B, O), on arrays.
+        slopes: ``slopes(Y, D)``, dDIV/dY(t) for all t, (T, B, O), on arrays.
         takes: what D is: "series" (T, B, O), "distributions" (T, B, O), which need outputs that are
             distributions too, or "labels" (U, B), integers from 1, which need them as well.
         aligned: whether D(t) belongs to Y(t), so that D has as many columns as Y.
@@ -36,7 +37,7 @@ class Divergence(NamedTuple):
 
     name: str
     values: Callable[[Any, Any, Any], Any]
-    gradient: Callable[[Any, Any], Any]
+    slopes: Callable[[Any, Any], Any]
     takes: str = "series"
     aligned: bool = True
     of_steps: Callable[[list[int], int], Any] | None = None
@@ -46,17 +47,42 @@ class Divergence(NamedTuple):
         """DIV of the whole batch: the sum over its sequences.
 
         Raises:
-            ShapeError: if D(t) belongs to Y(t) and their shapes differ: nothing is broadcast.
+            ShapeError: if Y has other axes than T, B and O, or D(t) belongs to Y(t) and their
+                shapes differ: nothing is broadcast.
 
         >>> float(SQUARED.value(np, np.ones((3, 2, 1)), np.zeros((3, 2, 1))))
         3.0
         """
+        self._check(Y, D)
+        return self.values(xp, Y, D).sum()
+
+    def gradient(self, Y: Any, D: Any) -> Any:
+        """dDIV/dY(t) for all t, (T, B, O), on arrays; errors as of `value`."""
+        self._check(Y, D)
+        return self.slopes(Y, D)
+
+    def _check(self, Y: Any, D: Any) -> None:
+        if len(Y.shape) != 3:
+            raise ShapeError(f"{self.name}: the outputs have shape {Y.shape}; needed is (T, B, O).")
         if self.aligned and Y.shape != D.shape:
             raise ShapeError(
                 f"{self.name}: the outputs have shape {Y.shape}, the targets {D.shape}; "
                 "they must be the same."
             )
-        return self.values(xp, Y, D).sum()
+
+
+def named(who: str, divergence: Divergence | str) -> Divergence:
+    """The divergence itself, or the one of this name.
+
+    Raises:
+        ValueError: if there is none; the message begins with `who`.
+    """
+    if isinstance(divergence, Divergence):
+        return divergence
+    if not isinstance(divergence, str) or divergence not in DIVERGENCES:
+        known = ", ".join(map(repr, DIVERGENCES))
+        raise ValueError(f"{who}: divergence is {divergence!r}; known are {known}.")
+    return DIVERGENCES[divergence]
 
 
 def summed(
@@ -76,7 +102,7 @@ def summed(
         takes: as in `Divergence`.
 
     Raises:
-        ShapeError: when it is used, if there are not as many weights as columns.
+        ShapeError: when it is used or masked, if there are not as many weights as columns.
 
     >>> last = summed("last", lambda xp, Y, D: ((Y - D) ** 2).sum(axis=-1),
     ...               lambda Y, D: 2 * (Y - D), weights=[0, 0, 1])
@@ -111,11 +137,11 @@ def summed(
     return Divergence(name, values, gradient, takes, of_steps=None if weights is None else of_steps)
 
 
-def masked(divergence: Divergence | str, steps: Sequence[bool]) -> Divergence:
+def masked(divergence: Divergence | str, steps: Sequence[bool] | Variant) -> Divergence:
     """`divergence` of the columns where `steps` is True; the others contribute exactly 0.
 
     They are left out, not multiplied by 0: even nan in them changes neither value nor gradient.
-    Those that are left keep their weights w_t.
+    Those that are left keep their weights w_t. Of a `column.Variant`, its outputs count.
 
     Raises:
         ShapeError: if no step is left, or, when it is used, if the steps are not as many as Y's.
@@ -125,33 +151,38 @@ def masked(divergence: Divergence | str, steps: Sequence[bool]) -> Divergence:
     >>> float(div.value(np, Y, np.ones((2, 1, 1)))), div.gradient(Y, np.ones((2, 1, 1))).ravel()
     (2.0, array([0., 2.]))
     """
-    divergence = DIVERGENCES[divergence] if isinstance(divergence, str) else divergence
+    divergence = named("masked", divergence)
+    steps = list(steps.outputs if isinstance(steps, Variant) else steps)
     kept = [t for t, step in enumerate(steps) if step]
     if not kept:
         raise ShapeError(f"masked: no step of {len(steps)} is left to compute {divergence.name}.")
-
     inner = divergence.of_steps(kept, len(steps)) if divergence.of_steps else divergence
 
-    def check(Y: Any) -> None:
+    def targets(Y: Any, D: Any) -> Any:
         if len(Y) != len(steps):
             raise ShapeError(f"masked: {len(steps)} steps are masked, the outputs have {len(Y)}.")
-
-    def targets(D: Any) -> Any:
         return D[kept] if inner.aligned else D
 
     def values(xp: Any, Y: Any, D: Any) -> Any:
-        check(Y)
-        return inner.values(xp, Y[kept], targets(D))
+        return inner.values(xp, Y[kept], targets(Y, D))
 
-    def gradient(Y: Any, D: Any) -> Any:
-        check(Y)
+    def slopes(Y: Any, D: Any) -> Any:
         dY = alignment.zeros_like(Y)
-        dY[kept] = inner.gradient(Y[kept], targets(D))
+        dY[kept] = inner.slopes(Y[kept], targets(Y, D))
         return dY
 
+    def of_steps(chosen: list[int], T: int) -> Divergence:  # of these columns, by both masks
+        whole = divergence.of_steps(chosen, T) if divergence.of_steps else divergence
+        return masked(whole, [steps[t] for t in chosen])
+
     piece = inner.piece
-    of_kept = None if piece is None else lambda Y, D: piece(Y[kept], targets(D))
-    return inner._replace(values=values, gradient=gradient, of_steps=None, piece=of_kept)
+    of_kept = None if piece is None else lambda Y, D: piece(Y[kept], targets(Y, D))
+    return inner._replace(values=values, slopes=slopes, of_steps=of_steps, piece=of_kept)
+
+
+def _log(xp: Any, D: Any, Y: Any) -> Any:
+    """D ln Y, and 0 where D is 0, whatever Y is there."""
+    return xp.where(D > 0, D * xp.log(xp.where(D > 0, Y, 1.0)), 0.0)
 
 
 def _squares(xp: Any, Y: Any, D: Any) -> Any:
@@ -188,8 +219,8 @@ SQUARED = summed(
 )
 CROSS_ENTROPY = summed(
     "cross-entropy",
-    lambda xp, Y, D: -(D * xp.log(Y)).sum(axis=-1),
-    lambda Y, D: -D / Y,
+    lambda xp, Y, D: -_log(xp, D, Y).sum(axis=-1),
+    lambda Y, D: np.where(D > 0, -D / np.where(D > 0, Y, 1.0), 0.0),
     takes="distributions",
 )
 DISCOUNTED = summed(

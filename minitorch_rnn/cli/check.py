@@ -3,7 +3,6 @@
 import argparse
 import itertools
 import json
-import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -34,7 +33,6 @@ def add_to(commands: Commands) -> None:
         "check",
         help="compare the graph's gradients with every other road to them",
         description=_DESCRIPTION,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     which = command.add_mutually_exclusive_group()
     which.add_argument(
@@ -68,14 +66,9 @@ def run(options: argparse.Namespace) -> int:
             print(summary, flush=True)
     if options.json:
         print(json.dumps([row for agreement in found for row in agreement.rows()], indent=2))
-    elif found:
+    else:
         _conclude(found)
-    if not found:
-        print(
-            f"minitorch-rnn: {options.divergence} needs a network with a softmax output",
-            file=sys.stderr,
-        )
-    return 0 if found and all(found) else 1
+    return 0 if all(found) else 1
 
 
 def _groups(options: argparse.Namespace) -> Iterator[tuple[list[Agreement], str]]:
@@ -94,8 +87,10 @@ def _groups(options: argparse.Namespace) -> Iterator[tuple[list[Agreement], str]
         for agreement in layers(options.seed):
             yield [agreement], agreement.summary
     for column in chosen:
-        if agreements := list(columns(column, options.seed, divergences, variants)):
-            yield agreements, f"\n{matrix(agreements)}"
+        agreements = list(columns(column, options.seed, divergences, variants))
+        if not agreements:
+            options.wrong_usage(f"{options.divergence} needs a network with a softmax output")
+        yield agreements, f"\n{matrix(agreements)}"
 
 
 def _column_of(path: str) -> Column:

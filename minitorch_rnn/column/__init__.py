@@ -25,6 +25,7 @@ from minitorch_rnn.column.truncation import (
     per_loss_window,
     williams_peng,
 )
+from minitorch_rnn.column.validation import ACTIVATIONS
 from minitorch_rnn.column.variants import (
     VARIANTS,
     Variant,
@@ -37,6 +38,7 @@ from minitorch_rnn.column.variants import (
 )
 
 __all__ = [
+    "ACTIVATIONS",
     "Activation",
     "Column",
     "Component",

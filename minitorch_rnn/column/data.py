@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from minitorch_rnn.column.spec import Column
+from minitorch_rnn.column.validation import is_number
 from minitorch_rnn.errors import ColumnError, ShapeError
 
 Shape = tuple[int, ...]
@@ -59,7 +60,7 @@ def check_inputs(column: Column, who: str, shapes: Mapping[str, Shape]) -> None:
 
 def whole_history(column: Column, name: str, values: Any, batch: int | None) -> Any:
     """A number as a history in which every unit of every column has it; else `values` itself."""
-    if name not in column.node or isinstance(values, bool) or not isinstance(values, int | float):
+    if name not in column.node or not is_number(values):
         return values
     row = [float(values)] * column.node[name].size
     return [row if batch is None else [row] * batch] * sum(column.reach[name])

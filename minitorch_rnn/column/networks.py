@@ -133,7 +133,7 @@ def jordan(
         h(t) = f(Wx x(t) + Wm m(t) + b),  Y(t) = g(Wo h(t) + bo)
 
     The links into m are fixed and their gradients blocked: m is data to the backward pass, so the
-    history of m and Y is "zeros" or "given"; a learned one would never learn. The input is a
+    history of m and Y is "zeros" or "given"; a learned one would stay as it is. The input is a
     "plan", constant over the sequence.
 
     Source: slide 47.
@@ -343,7 +343,7 @@ NETWORKS: dict[str, Callable[..., Column]] = {
 
 
 def _hidden(layers: int) -> list[str]:
-    return [f"h{l}" for l in range(1, whole("column", "layers", layers, 1) + 1)]
+    return [f"h{l}" for l in range(1, whole("state_space", "layers", layers, 1) + 1)]
 
 
 def _stack(

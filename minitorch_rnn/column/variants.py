@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
-from minitorch_rnn.column.validation import whole
-from minitorch_rnn.errors import ColumnError
+from minitorch_rnn.column.validation import shown, whole
+from minitorch_rnn.errors import ColumnError, ShapeError
 
 
 class Variant(NamedTuple):
@@ -62,19 +62,39 @@ def synchronous(T: int) -> Variant:
     return Variant("synchronous", _all(T), _all(T))
 
 
-def phases(variant: Variant) -> tuple[tuple[float, float], ...]:
-    """(reading, writing) at every t: what the encoder–decoder takes for its input `phase`, (T, 2).
+def phases(variant: Variant, batch: int) -> list[list[list[float]]]:
+    """(reading, writing) at every t: what the encoder–decoder takes for its input `phase`.
 
-    >>> phases(delayed_many_to_many(3, inputs=2))
-    ((1.0, 0.0), (1.0, 0.0), (0.0, 1.0))
+    >>> phases(delayed_many_to_many(3, inputs=2), batch=1)  # (T, B, 2)
+    [[[1.0, 0.0]], [[1.0, 0.0]], [[0.0, 1.0]]]
     """
-    return tuple((float(read), 1.0 - read) for read in variant.inputs)
+    return [[[float(read), 1.0 - read]] * batch for read in variant.inputs]
 
 
 VARIANTS: dict[str, Callable[[int], Variant]] = {
     "one-to-one": one_to_one, "one-to-many": one_to_many, "many-to-one": many_to_one,
     "delayed": delayed_many_to_many, "synchronous": synchronous,
 }  # fmt: skip
+
+
+def variant_of(variant: Variant | str, T: int) -> Variant:
+    """A variant, or the one of this name, for T columns.
+
+    Raises:
+        ColumnError: if there is no variant of this name.
+        ShapeError: if it is one of other columns.
+    """
+    if isinstance(variant, str) and variant in VARIANTS:
+        return VARIANTS[variant](T)
+    if not isinstance(variant, Variant):
+        raise ColumnError(
+            f"variant is {shown(variant)}; known are {', '.join(map(repr, VARIANTS))}."
+        )
+    if len(variant.inputs) != T:
+        raise ShapeError(
+            f"the variant {variant.name!r} has {len(variant.inputs)} columns, the data have {T}."
+        )
+    return variant
 
 
 def _columns(T: int) -> int:

@@ -6,9 +6,10 @@ from typing import Any
 import numpy as np
 
 import minitorch_rnn as mt
-from minitorch_rnn import ops
+from minitorch_rnn import backend, ops
 from minitorch_rnn.backend import backend_of
-from minitorch_rnn.bptt.divergences import DIVERGENCES, Divergence, masked
+from minitorch_rnn.bptt.divergences import Divergence, masked, named
+from minitorch_rnn.column import Variant
 from minitorch_rnn.engine import Tensor, raw
 from minitorch_rnn.engine.primitive import mixed
 from minitorch_rnn.errors import BackendError, DTypeError, ShapeError
@@ -137,7 +138,7 @@ class DivergenceLoss(Module):
 
     Args:
         divergence: a name in `bptt.divergences.DIVERGENCES`, or a `Divergence`.
-        steps: True for every t that counts, such as the `outputs` of a `column.Variant`; the others
+        steps: True for every t that counts, or a `column.Variant`, whose outputs count; the others
             contribute exactly 0. None counts all.
 
     Raises:
@@ -150,16 +151,20 @@ class DivergenceLoss(Module):
     1.5
     """
 
-    def __init__(self, divergence: Divergence | str, steps: Sequence[bool] | None = None) -> None:
-        if isinstance(divergence, str) and divergence not in DIVERGENCES:
-            known = ", ".join(map(repr, DIVERGENCES))
-            raise ValueError(f"DivergenceLoss: divergence is {divergence!r}; known are {known}.")
-        chosen = DIVERGENCES[divergence] if isinstance(divergence, str) else divergence
+    def __init__(
+        self, divergence: Divergence | str, steps: Sequence[bool] | Variant | None = None
+    ) -> None:
+        chosen = named("DivergenceLoss", divergence)
         self.divergence = chosen if steps is None else masked(chosen, steps)
 
     def forward(self, outputs: Any, targets: Any) -> Tensor:
-        """DIV of the outputs Y (T, B, O) and the targets D, (T, B, O) or labels (U, B)."""
+        """DIV of Y (T, B, O) and D, (T, B, O) or labels (U, B); of one sequence without the B."""
         Y = outputs if isinstance(outputs, Tensor) else Tensor(outputs)
-        if self.divergence.takes != "labels" and not isinstance(targets, Tensor):
-            targets = Tensor(targets, Y.dtype, backend=Y.backend)
-        return self.divergence.value(mt, Y, targets)  # type: ignore[no-any-return]
+        D: Any = targets
+        if self.divergence.takes == "labels":
+            D = np.asarray(backend.to_numpy(raw(targets)))
+        elif not isinstance(D, Tensor):
+            D = Tensor(D, Y.dtype, backend=Y.backend)
+        if Y.ndim == 2:
+            Y, D = Y.unsqueeze(1), D[:, None]
+        return self.divergence.value(mt, Y, D)  # type: ignore[no-any-return]

@@ -10,6 +10,7 @@ from minitorch_rnn.autograd import grad
 from minitorch_rnn.column import Truncation, Variant
 from minitorch_rnn.column.data import check_forward
 from minitorch_rnn.engine import Tensor, constant
+from minitorch_rnn.errors import GraphError
 from minitorch_rnn.nn.unroll import ColumnNetwork
 
 Unrolled = dict[str, dict[int, Tensor]]
@@ -22,7 +23,7 @@ def truncated_backward(
     truncation: Truncation,
     histories: Mapping[str, Any] | None = None,
     teacher: Any = None,
-    variant: Variant | None = None,
+    variant: Variant | str | None = None,
 ) -> Tensor:
     """Add to every parameter's `.grad` what `truncation` keeps of the gradient of a loss.
 
@@ -39,6 +40,7 @@ def truncated_backward(
     Raises:
         TypeError: if truncation or what the loss gives is of another kind.
         ColumnError: if a node runs backward in time: it has no past to be cut off.
+        GraphError: if no gradient reaches the outputs.
 
     Each window is unrolled again, from its first column to its last. To train on long streams in
     chunks, pass the state on:
@@ -72,7 +74,8 @@ def truncated_backward(
             "needed."
         )
     for cut, dY in sweeps(unroll, column.output, whole, value, Y, truncation):
-        cut.backward(dY, retain_graph=True)  # what made x is walked once for each window
+        if cut.requires_grad:
+            cut.backward(dY, retain_graph=True)  # what made x is walked once for each window
     return value.detach()
 
 
@@ -93,8 +96,12 @@ def sweeps(
         value, Y: DIV of the outputs, and the outputs, of `whole`.
         truncation: whose windows are wanted.
     """
-    (slope,) = grad(value, Y)
-    assert slope is not None
+    slope = grad(value, Y, allow_unused=True)[0] if Y.requires_grad else None
+    if slope is None:
+        raise GraphError(
+            "truncation: no gradient reaches the outputs: the loss does not depend on them, or "
+            "nothing in the network requires a gradient, or recording is off."
+        )
     for losses, first in truncation.windows(len(Y)):
         a = unroll(memory=whole, first=first, stop=losses.stop)
         dY = constant(slope.data[losses.start : losses.stop])

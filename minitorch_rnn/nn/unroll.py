@@ -21,6 +21,7 @@ from minitorch_rnn.column.data import (
     whole_history,
 )
 from minitorch_rnn.column.validation import whole
+from minitorch_rnn.column.variants import variant_of
 from minitorch_rnn.engine import Parameter, Tensor, constant, raw
 from minitorch_rnn.errors import ColumnError, ShapeError
 from minitorch_rnn.nn import init
@@ -89,7 +90,7 @@ class ColumnNetwork(Module):
         x: Any,
         histories: Mapping[str, Any] | None = None,
         teacher: Any = None,
-        variant: Variant | None = None,
+        variant: Variant | str | None = None,
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """Run the network over x.
 
@@ -100,9 +101,9 @@ class ColumnNetwork(Module):
                 (K+F, B, n) or (K+F, n), or a number for all of it, in place of what the column
                 says. Those that an earlier call returned carry its states on.
             teacher: D, (T, B, O): the target D(t-d) is fed back in place of Y(t-d).
-            variant: one of `column.VARIANTS`, for T columns: x(t) is 0 where it has no input; of
-                several inputs the first. Which outputs count, the divergence says
-                (`bptt.divergences.masked`).
+            variant: a name in `column.VARIANTS`, or a `Variant` of T columns: x(t) is 0 where it
+                has no input; of several inputs the first. Which outputs count, the divergence says
+                (`DivergenceLoss`).
 
         Returns:
             Y(t) for all t, (T, B, O) or (T, O); and the last columns of every node that is read
@@ -128,7 +129,7 @@ class ColumnNetwork(Module):
         x: Any,
         histories: Mapping[str, Any] | None = None,
         teacher: Any = None,
-        variant: Variant | None = None,
+        variant: Variant | str | None = None,
     ) -> tuple[Column, dict[str, Tensor], dict[str, Tensor], bool]:
         """What `unroll` takes, made of what `forward` takes, and whether there was no B."""
         inputs, single = self._inputs(x)
@@ -136,12 +137,8 @@ class ColumnNetwork(Module):
         T, B = inputs[first].shape[:2]
         given = self._histories(histories, B, single)
         if variant is not None:
-            if len(variant.inputs) != T:
-                raise ShapeError(
-                    f"{self!r}: the variant {variant.name!r} has {len(variant.inputs)} columns, "
-                    f"{first} has shape {inputs[first].shape}."
-                )
-            mask = Tensor(np.array(variant.inputs)[:, None, None], backend=self.like.backend)
+            kept = np.array(variant_of(variant, T).inputs)[:, None, None]
+            mask = Tensor(kept, backend=self.like.backend)
             inputs[first] = ops.where(mask, inputs[first], 0.0)  # nan behind it leaves no trace
         if teacher is None:
             return self.column, inputs, given, single
@@ -203,6 +200,7 @@ class ColumnNetwork(Module):
             )
         if T:
             past = {name: values[:T] for name, values in named.items()}
+            check_history_names(self.column, repr(self), histories)
             histories = dict(histories or {}) | self(past, histories, teacher)[1]
         elif teacher is not None and len(teacher):
             raise ShapeError(

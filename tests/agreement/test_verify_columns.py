@@ -70,7 +70,17 @@ def test_a_large_network_is_not_moved_number_by_number(rng):
     assert "numbers are more than the 10,000 that it moves" in found.skipped["differences"]
 
 
+def test_an_input_may_be_called_Y(rng):
+    nodes = (mt.column.Input("Y", 2), mt.column.Layer("o", 3, history="learned"))
+    edges = (mt.column.Edge("Y", "o"), mt.column.Edge("o", "o", 1))
+    network = mt.nn.ColumnNetwork(mt.column.Column("c", nodes, edges, "o"), rng=rng)
+    found = mt.verify(network, rng.normal(size=(4, 2, 2)), np.ones((4, 2, 3)), "squared error")
+    assert found and {"Y", "Y(t)"} <= set(found.digits)
+    assert set(found.digits["Y(t)"]) == {"explicit"}
+
+
 WRONG = {
+    "axes": (dict(x=np.ones(3)), mt.errors.ShapeError, "(3,)|(T, B, I)"),
     "input": (dict(x={"y": np.ones((3, 1, 2))}), mt.errors.ShapeError, "inputs are y|needed are x"),
     "h_0": (dict(h_0=np.zeros((1, 1, 3))), TypeError, "histories={node: …}"),
     "variant": (dict(variant="many-to-many"), ValueError, "'many-to-many'|'delayed'"),

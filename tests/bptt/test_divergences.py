@@ -143,6 +143,22 @@ def test_under_a_mask_every_step_keeps_its_own_weight(rng):
     assert_allclose(discounted.gradient(Y, D), by_step, rtol=1e-12, atol=1e-14)
 
 
+def test_two_masks_are_one_and_keep_the_weights(rng):
+    Y, D = outputs(rng), outputs(rng)
+    first, second = [True, True, False, True, True], [False, True, True, True, False]
+    twice = masked(masked("discounted error", first), second)
+    once = masked("discounted error", [a and b for a, b in zip(first, second, strict=True)])
+    assert_allclose(twice.value(np, Y, D), once.value(np, Y, D), rtol=1e-14)
+    assert_allclose(twice.gradient(Y, D), once.gradient(Y, D), rtol=1e-14)
+
+
+def test_a_certain_output_costs_nothing_where_it_is_right():
+    Y, D = np.array([[[1.0, 0.0]]]), np.array([[[1.0, 0.0]]])
+    cross_entropy = DIVERGENCES["cross-entropy"]
+    assert cross_entropy.value(np, Y, D) == 0
+    assert_allclose(cross_entropy.gradient(Y, D), [[[-1, 0]]])
+
+
 def test_large_errors_do_not_overflow_the_soft_worst_step():
     Y, D = np.full((2, 1, 1), 40.0), np.zeros((2, 1, 1))
     assert_allclose(DIVERGENCES["soft worst step"].value(np, Y, D), 1600 + np.log(2))
@@ -157,6 +173,10 @@ def test_targets_are_not_broadcast(rng, name):
     D = targets(divergence, rng)[..., :1] if divergence.takes == "labels" else np.zeros((T, 1, O))
     with pytest.raises(ShapeError, match=rf"{name}.*shape"):
         divergence.value(np, outputs(rng), D)
+    with pytest.raises(ShapeError, match=rf"{name}.*shape"):
+        divergence.gradient(outputs(rng), D)
+    with pytest.raises(ShapeError, match=r"needed is \(T, B, O\)"):
+        divergence.value(np, outputs(rng)[:, 0], D)
 
 
 def test_outputs_of_integers_have_gradients_that_are_not():

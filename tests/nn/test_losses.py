@@ -278,3 +278,20 @@ def test_steps_that_do_not_count_contribute_exactly_0(rng):
 def test_a_divergence_that_does_not_exist_is_told():
     with pytest.raises(ValueError, match="'hinge'; known are 'squared error'"):
         nn.DivergenceLoss("hinge")
+
+
+@pytest.mark.parametrize("name", DIVERGENCES)
+def test_a_single_sequence_needs_no_batch_axis(name, rng):
+    Y = rng.dirichlet(np.ones(O), size=(T, 1))
+    D = targets_for(DIVERGENCES[name], (T, 1, O), many_to_one(T), rng)
+    loss = nn.DivergenceLoss(name)
+    assert loss(mt.tensor(Y[:, 0]), D[:, 0]).item() == loss(mt.tensor(Y), D).item()
+
+
+def test_a_variant_is_the_mask_of_its_outputs(rng):
+    Y, D = rng.normal(size=(3, B, O)), rng.normal(size=(3, B, O))
+    by_variant, by_steps = (
+        nn.DivergenceLoss("squared error", steps)(Y, D).item()
+        for steps in (many_to_one(3), many_to_one(3).outputs)
+    )
+    assert by_variant == by_steps

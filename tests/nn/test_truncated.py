@@ -228,3 +228,20 @@ def test_what_does_not_fit_is_told_and_leaves_no_gradient(exception, parts, give
         nn.truncated_backward(network, **usual | given)
     assert all(part in str(caught.value) for part in parts.split("|"))
     assert all(p.grad is None for p in network.parameters())
+
+
+def test_a_window_that_nothing_can_learn_from_is_passed_over(rng):
+    network = nn.ColumnNetwork(mt.column.state_space(2, 3, 2), rng=rng)
+    for name, parameter in network.named_parameters():
+        parameter.requires_grad = name.startswith("history")
+    nn.truncated_backward(network, np.ones((4, 1, 2)), lambda Y: (Y * Y).sum(), chunked(2))
+    assert network.history["h1"].grad is not None
+
+
+@pytest.mark.parametrize("loss", [lambda Y: mt.tensor(1.0, requires_grad=True) * 2,
+                                  lambda Y: (Y.detach() * mt.ones(1)).sum()])  # fmt: skip
+def test_a_loss_without_the_outputs_is_told(loss, rng):
+    network = nn.ColumnNetwork(mt.column.state_space(2, 3, 2), rng=rng)
+    with pytest.raises(mt.errors.GraphError):
+        nn.truncated_backward(network, np.ones((4, 1, 2)), loss, chunked(2))
+    assert all(p.grad is None for p in network.parameters())
