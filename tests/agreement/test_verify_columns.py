@@ -85,7 +85,7 @@ WRONG = {
     "h_0": (dict(h_0=np.zeros((1, 1, 3))), TypeError, "histories={node: …}"),
     "variant": (dict(variant="many-to-many"), ValueError, "'many-to-many'|'delayed'"),
     "length of the variant": (
-        dict(variant=VARIANTS["delayed"](5)), mt.errors.ShapeError, "5 columns|has 3"),
+        dict(variant=VARIANTS["delayed"](5)), mt.errors.ShapeError, "5 columns|have 3"),
     "truncation": (dict(truncation=3), TypeError, "truncation is 3|column.chunked(k)"),
     "targets": (dict(targets=np.ones((3, 1, 1))), mt.errors.ShapeError, "(3, 1, 1)|(3, 1, 2)"),
     "history": (dict(histories={"h": np.ones((2, 1, 3))}), mt.errors.ShapeError,
