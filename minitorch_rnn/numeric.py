@@ -26,6 +26,7 @@ def central_difference(
     step: float | None = None,
     order: int = 8,
     together: int | None = None,
+    errors: dict[str, np.ndarray] | None = None,
 ) -> dict[str, np.ndarray]:
     """The gradient of the scalar f(arrays) by central differences of order 2, 4, 6 or 8.
 
@@ -40,6 +41,8 @@ def central_difference(
         order: of the error in h.
         together: None, or how many moved copies f takes at once: its arrays then have a leading
             axis of up to so many copies, and it returns as many values.
+        errors: a dictionary to be filled with how far the formula of the next lower order is off,
+            from the same values of f: where this is not small, the step is too large.
 
     Returns:
         Gradients with the keys and shapes of `arrays`, float64.
@@ -50,10 +53,22 @@ def central_difference(
     """
     h = float(np.finfo(float).eps) ** (1 / (order + 1)) / 4 if step is None else step
 
-    def slopes(at: Callable[[Any], np.ndarray]) -> Any:
-        return sum(c * (at(k * h) - at(-k * h)) for k, c in enumerate(_STENCILS[order], 1)) / h
+    off: list[Any] = []
 
-    return _each_element(f, slopes, arrays, np.float64, together)
+    def slopes(at: Callable[[Any], np.ndarray]) -> Any:
+        rises = [at(k * h) - at(-k * h) for k in range(1, order // 2 + 1)]
+        by_order = [
+            sum(c * rise for c, rise in zip(_STENCILS[n], rises, strict=False)) / h
+            for n in (order, max(order - 2, 2))
+        ]
+        off.extend(by_order[0] - by_order[1])
+        return by_order[0]
+
+    gradient = _each_element(f, slopes, arrays, np.float64, together)
+    for name, g in gradient.items() if errors is not None else ():
+        errors[name] = np.array(off[: g.size]).reshape(g.shape)  # type: ignore[index]
+        del off[: g.size]
+    return gradient
 
 
 def complex_step(

@@ -66,3 +66,18 @@ def test_digits(a, b, digits):
 
 def test_digits_near_zero_are_measured_against_the_floor():
     assert numeric.digits([1e-9], [0.0], floor=1.0) == pytest.approx(9)
+
+
+@pytest.mark.parametrize("together", [None, 3])
+def test_differences_tell_how_far_the_next_lower_order_is_off(together):
+    def f(arrays):
+        values = np.sin(3 * arrays["x"]) + arrays["s"][..., None] ** 2
+        return values.sum() if together is None else values.sum(axis=1)
+
+    at, errors = {"x": np.linspace(0, 1, 5), "s": np.array(0.5)}, {}
+    g = numeric.central_difference(f, at, step=0.1, order=4, together=together, errors=errors)
+    lower = numeric.central_difference(f, at, step=0.1, order=2, together=together)
+    for name in at:
+        assert errors[name].shape == at[name].shape
+        np.testing.assert_allclose(errors[name], g[name] - lower[name], rtol=1e-9, atol=1e-13)
+    assert np.abs(errors["x"]).max() > 1e-3 > np.abs(errors["s"])

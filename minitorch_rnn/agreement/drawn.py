@@ -83,8 +83,10 @@ def draw_data(column: Column, rng: np.random.Generator) -> Drawn:
         n for n in _SMOOTH if DIVERGENCES[n].takes == "series" or output.activation == "softmax"
     ]
     divergence = DIVERGENCES[str(rng.choice(possible))]
-    T, B = int(rng.integers(1, 7)), int(rng.integers(1, 3))
-    variant = VARIANTS[str(rng.choice(list(VARIANTS)))](T)
+    T, B = int(rng.choice([1, 3, 5, 7, 8])), int(rng.integers(1, 3))
+    # Masks leave little to compare, so most columns are without.
+    name = "synchronous" if rng.random() < 0.5 else str(rng.choice(list(VARIANTS)))
+    variant = VARIANTS[name](T)
     truncation = None
     if not column.backward and rng.random() < 0.3:
         truncation = _draw_truncation(rng)
@@ -123,7 +125,7 @@ def draw_column(rng: np.random.Generator, name: str = "random") -> Column:
         if (source, target, delay) not in edges:
             shape = (size[target], size[source])
             edges[source, target, delay] = Edge(
-                source, target, delay, "blocked" if rng.random() < 0.2 else "full",
+                source, target, delay, "blocked" if rng.random() < 0.15 else "full",
                 **_draw_weight(rng, shape, list(edges.values()), size),
             )  # fmt: skip
 
@@ -134,6 +136,8 @@ def draw_column(rng: np.random.Generator, name: str = "random") -> Column:
         for source in (s for k, s in enumerate(names) if block[k] == block[i]):
             if rng.random() < 0.3:
                 join(source, target, int(rng.integers(1, 5)))
+        if i and not any(s == names[i - 1] != n for s, n, _ in edges):
+            join(names[i - 1], target, 0)  # what leads nowhere has no gradient
     read_later = {s for s, _, delay in edges if delay}
     nodes: list[Any] = []
     for s in inputs + names:

@@ -25,17 +25,13 @@ from minitorch_rnn import backend, numeric
 from minitorch_rnn.agreement.column_roads import Columns
 from minitorch_rnn.agreement.layer_roads import Layers
 from minitorch_rnn.agreement.report import REQUIRED, REQUIRED_FLOAT32, VALUE, Agreement
-from minitorch_rnn.agreement.roads import Arrays, Skip
+from minitorch_rnn.agreement.roads import FLOOR, Arrays, Skip
 from minitorch_rnn.bptt.divergences import Divergence, masked, named
 from minitorch_rnn.column import Truncation, Variant
 from minitorch_rnn.column.variants import variant_of
 from minitorch_rnn.engine import raw
 from minitorch_rnn.errors import ShapeError
 from minitorch_rnn.nn import RNN, ColumnNetwork, RecurrentNetwork
-
-# A gradient whose terms cancel to zero has no digits of its own: below this part of the largest
-# gradient, agreement is measured against that.
-_FLOOR = 1e-3
 
 
 class Subject(Protocol):
@@ -173,7 +169,7 @@ def _digits(graph: Arrays, roads: dict[str, Arrays]) -> dict[str, dict[str, floa
     largest = max(np.abs(g).max(initial=0.0) for name, g in reference.items() if name != VALUE)
     return {
         quantity: {
-            road: numeric.digits(found, roads[road][quantity], _FLOOR * largest)
+            road: numeric.digits(found, roads[road][quantity], FLOOR * largest)
             for road in REQUIRED
             if road in roads and quantity in roads[road]
         }

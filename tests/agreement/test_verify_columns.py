@@ -63,6 +63,17 @@ def test_differences_keep_to_one_side_of_the_kinks_of_ones_own_activation(rng):
         )
 
 
+def test_a_step_too_large_for_the_curves_is_made_smaller(rng):
+    network = mt.nn.ColumnNetwork(mt.column.state_space(2, 3, 2), rng=rng)
+    x, D = rng.normal(size=(3, 1, 2)), np.zeros((3, 1, 2))
+
+    def steep(Y, D):  # derivatives grow by 200 with each order
+        return (mt.exp(200 * Y) * 1e-60).sum()
+
+    network.bias["Y"].update_([0.6, 0.6])
+    assert mt.verify(network, x, D, steep)
+
+
 def test_a_large_network_is_not_moved_number_by_number(rng):
     network = mt.nn.ColumnNetwork(mt.column.state_space(60, 80, 2), rng=rng)
     found = mt.verify(network, rng.normal(size=(3, 1, 60)), np.zeros((3, 1, 2)), "squared error")
