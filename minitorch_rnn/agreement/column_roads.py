@@ -211,9 +211,10 @@ class Columns:
         if self.truncation is None:
             trace = self._forward(arrays, self.trace if self.frozen else None)
             self._note_sides([trace])
-            Y, again = _side_by_side(trace.Y, D)
             if divergence.piece is not None:
-                pieces = divergence.piece(Y, again).reshape(-1, self.trace.Y.shape[1])
+                pieces = divergence.piece(*_side_by_side(trace.Y, D)).reshape(
+                    -1, self.trace.Y.shape[1]
+                )
                 self.seen["divergence"] |= {piece.tobytes() for piece in pieces}
             return _of_copies(divergence, trace.Y, D)
         params, x, given, offsets = self._parts(arrays)

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from minitorch_rnn import bptt
+from minitorch_rnn.agreement.column_roads import Columns
 from minitorch_rnn.agreement.networks import draw_histories, targets_for
 from minitorch_rnn.agreement.report import Agreement
 from minitorch_rnn.agreement.verification import verify
@@ -43,14 +44,12 @@ class Drawn(NamedTuple):
     variant: Variant
     truncation: Truncation | None
 
-    def gradients(self) -> dict[str, np.ndarray]:
-        """Of the parameters, by the explicit road."""
-        column, params = self.network.column, self.network.state_dict()
-        x, first = dict(self.x), next(iter(self.x))
-        x[first] = np.where(np.array(self.variant.inputs)[:, None, None], x[first], 0.0)
-        trace = bptt.column.forward(column, params, x, self.histories)
-        dY = masked(self.divergence, self.variant.outputs).gradient(trace.Y, self.D)
-        return bptt.column.backward(column, params, trace, dY).parameters
+    def learns(self) -> bool:
+        """Whether the explicit road finds a parameter with a gradient."""
+        subject = Columns(self.network, self.x, self.histories, self.variant, self.truncation)
+        roads = subject.roads(masked(self.divergence, self.variant), self.D)
+        found = roads["explicit"]()
+        return any(found[name].any() for name in self.network.column.shapes)
 
 
 def random_agreements(count: int, seed: int = 0) -> Iterator[tuple[Column, Agreement]]:
@@ -59,7 +58,7 @@ def random_agreements(count: int, seed: int = 0) -> Iterator[tuple[Column, Agree
         rng = np.random.default_rng([seed, number])
         for _ in range(10):  # a network whose gradients are all 0 would prove little
             drawn = draw_data(draw_column(rng, f"random {number}"), rng)
-            if any(g.any() for g in drawn.gradients().values()):
+            if drawn.learns():
                 break
         network, x, D, divergence, histories, variant, truncation = drawn
         yield (

@@ -127,8 +127,9 @@ def verify(
     known = named("verify", divergence) if isinstance(divergence, Divergence | str) else None
     D = _targets(known, targets, Y)
     chosen, skipped = (known, {}) if known else _of_ones_own(divergence, Y, D)  # type: ignore[arg-type]
-    if variant is not None:
-        chosen = masked(chosen, variant_of(variant, len(Y)))
+    masks = None if variant is None else variant_of(variant, len(Y))
+    if masks is not None:
+        chosen = masked(chosen, masks)
     graph = subject.graph(chosen, D)
     roads = _run(subject.roads(chosen, D), skipped)
     # Where dDIV/dY itself comes from differences, no road can agree better than they do.
@@ -144,7 +145,7 @@ def verify(
             for road in REQUIRED
             if road in roads or road in skipped
         },
-        variant_of(variant, len(Y)).name if variant else "",
+        "" if masks is None else masks.name,
         subject.frozen,
         subject.angle(chosen, D),
         frozenset(quantity for quantity, g in graph.items() if not g.any()),

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from numpy import ones
 from numpy.testing import assert_allclose, assert_array_equal
+from plain_columns import by_complex_step, drawn, same
 
-from minitorch_rnn import numeric
 from minitorch_rnn.bptt import slides
 from minitorch_rnn.bptt.column import backward, forward
 from minitorch_rnn.column import NETWORKS, Column, Edge, Input, Layer, Product, narx, state_space
@@ -41,15 +41,6 @@ COLUMNS["around"] = Column("around", AROUND, EDGES, "Y")  # x(t-2), x(t-1) and x
 ONWARD = [n for n, c in COLUMNS.items() if {node.direction for node in c.nodes} == {"forward"}]
 
 
-def drawn(column, rng):
-    """Parameters, inputs, and a history for every node that has one."""
-    params = {name: rng.normal(size=shape) for name, shape in column.shapes.items()}
-    x = {name: rng.normal(size=(T, B, node.size)) for name, node in column.inputs.items()}
-    reach = {n: sum(ends) for n, ends in column.reach.items() if any(ends)}
-    past = {n: rng.normal(size=(k, B, column.node[n].size)) for n, k in reach.items()}
-    return params, x, past
-
-
 def divergence(Y):
     """No sum over time; Y may be complex, and may have an axis of copies after that of time."""
     return (Y.sum(axis=0) ** 3).sum(axis=(-1, -2)) + (Y * Y)[-1].sum(axis=(-1, -2))
@@ -62,34 +53,20 @@ def slope(Y):
     return dY
 
 
-def same(found, expected, rtol=1e-10, atol=1e-12):
-    assert set(found) == set(expected)
-    for name in expected:
-        assert_allclose(found[name], expected[name], rtol=rtol, atol=atol, err_msg=name)
-
-
-def by_complex_step(column, params, x, past, frozen=None):
+def of_divergence(column, params, x, past, frozen=None):
     """Of the divergence, for parameters, inputs, given histories and offsets of every z."""
-    z = {n: np.zeros((T, B, node.size)) for n, node in column.node.items() if n not in x}
-    groups = {"parameters": params, "inputs": x, "histories": past, "offsets": z}
-    arrays = {f"{kind} {n}": a for kind, group in groups.items() for n, a in group.items()}
 
-    def value(moved):  # the axis of copies comes first in parameters, and after time elsewhere
-        by_kind = {kind: {} for kind in groups}
-        for name, array in moved.items():
-            kind, _, n = name.partition(" ")
-            by_kind[kind][n] = array if kind == "parameters" else np.moveaxis(array, 1, 0)
-        p, x, past, offsets = by_kind.values()
-        return divergence(forward(column, p, x, past, frozen=frozen, offsets=offsets).Y)
+    def number(params, x, past, offsets):
+        return divergence(forward(column, params, x, past, frozen=frozen, offsets=offsets).Y)
 
-    return numeric.complex_step(value, arrays, together=128)
+    return by_complex_step(number, column, params, x, past)
 
 
 @pytest.mark.parametrize("given", [True, False], ids=["histories given", "as the column says"])
 @pytest.mark.parametrize("name", COLUMNS)
 def test_every_gradient_is_that_of_the_complex_step(name, given, rng):
     column = COLUMNS[name]
-    params, x, past = drawn(column, rng)
+    params, x, past = drawn(column, rng, T, B)
     past = past if given else {}
     trace = forward(column, params, x, past)
     found = backward(column, params, trace, slope(trace.Y))
@@ -98,13 +75,13 @@ def test_every_gradient_is_that_of_the_complex_step(name, given, rng):
     quantities |= {f"inputs {n}": found.da[n] for n in x}
     quantities |= {f"histories {n}": found.histories[n] for n in past}
     quantities |= {f"offsets {n}": dz for n, dz in found.dz.items()}
-    same(quantities, by_complex_step(column, params, x, past, frozen))
+    same(quantities, of_divergence(column, params, x, past, frozen))
 
 
 @pytest.mark.parametrize("node", ["h1", "h2", "Y"])
 def test_da_is_dz_of_an_identity_put_behind_the_node(node, rng):
     column = state_space(I, H, O, layers=2)
-    params, x, _ = drawn(column, rng)
+    params, x, _ = drawn(column, rng, T, B)
     trace = forward(column, params, x)
     layer = column.node[node]
     behind = dataclasses.replace(layer, activation="identity", bias=False)
@@ -124,7 +101,7 @@ def test_da_is_dz_of_an_identity_put_behind_the_node(node, rng):
 @pytest.mark.parametrize("L", [1, 2, 3])
 def test_a_state_space_network_has_the_numbers_of_slides_72_and_94(L, hidden, output, rng):
     column = state_space(I, H, O, L, hidden, output)
-    params, x, past = drawn(column, rng)
+    params, x, past = drawn(column, rng, T, B)
     below = dict(enumerate(["x", *(f"h{l}" for l in range(1, L))], start=1))
     names = {("W_c", l): f"weight.{below[l]}->h{l}" for l in below}
     names |= {("W_r", l): f"weight.h{l}(t-1)->h{l}" for l in below}
@@ -161,7 +138,7 @@ def test_a_state_space_network_has_the_numbers_of_slides_72_and_94(L, hidden, ou
 @pytest.mark.parametrize("name", COLUMNS)
 def test_copies_on_a_leading_axis_run_side_by_side(name, rng):
     column = COLUMNS[name]
-    networks = [drawn(column, rng) for _ in range(3)]
+    networks = [drawn(column, rng, T, B) for _ in range(3)]
     stacked = [
         {n: np.stack([a[n] for a in group], axis) for n in group[0]}  # time comes before the copy
         for group, axis in zip(zip(*networks, strict=True), (0, 1, 1), strict=True)
@@ -176,7 +153,7 @@ def test_copies_on_a_leading_axis_run_side_by_side(name, rng):
 @pytest.mark.parametrize("name", ONWARD)
 def test_the_last_columns_carry_the_sequence_on(name, rng):
     column = COLUMNS[name]
-    params, x, past = drawn(column, rng)
+    params, x, past = drawn(column, rng, T, B)
     whole = forward(column, params, x, past)
     first = forward(column, params, {n: v[:1] for n, v in x.items()}, past)
     second = forward(column, params, {n: v[1:] for n, v in x.items()}, first.carried())
@@ -186,7 +163,7 @@ def test_the_last_columns_carry_the_sequence_on(name, rng):
 
 def test_a_given_history_takes_the_place_of_a_learned_one(rng):
     column = narx(I, H, O, input_delays=2)
-    params, x, past = drawn(column, rng)
+    params, x, past = drawn(column, rng, T, B)
     given = forward(column, params, x, {"Y": past["Y"]})
     found = backward(column, params, given, ones((T, B, O)))
     assert not found.parameters["history.Y"].any() and found.histories["Y"].any()
@@ -196,7 +173,7 @@ def test_a_given_history_takes_the_place_of_a_learned_one(rng):
 
 def test_a_blocked_link_sends_nothing_back_and_trains_its_weight(rng):
     column = NETWORKS["elman"](I, H, O)
-    params, x, _ = drawn(column, rng)
+    params, x, _ = drawn(column, rng, T, B)
     trace = forward(column, params, x)
     found = backward(column, params, trace, ones((T, B, O)))
     at_once = np.stack([d @ params["weight.h->Y"] for d in found.dz["Y"]])
@@ -213,7 +190,7 @@ def test_the_gradients_of_a_shared_weight_add_up(rng):
     apart = Column("apart", nodes, edges, "Y")
     edges[1] = dataclasses.replace(edges[1], shares="x->h")
     shared = Column("shared", nodes, edges, "Y")
-    params, x, _ = drawn(shared, rng)
+    params, x, _ = drawn(shared, rng, T, B)
     both = params | {"weight.late": params["weight.x->h"]}
     one, two = (forward(c, p, x) for c, p in ((shared, params), (apart, both)))
     assert_array_equal(one.Y, two.Y)
@@ -226,7 +203,9 @@ def test_the_gradients_of_a_shared_weight_add_up(rng):
 @pytest.mark.parametrize("name", COLUMNS)
 def test_float32_stays_float32(name, rng):
     column = COLUMNS[name]
-    params, x, past = ({n: a.astype("f4") for n, a in part.items()} for part in drawn(column, rng))
+    params, x, past = (
+        {n: a.astype("f4") for n, a in part.items()} for part in drawn(column, rng, T, B)
+    )
     trace = forward(column, params, x, past)
     found = backward(column, params, trace, slope(trace.Y))
     everything = [*trace.a.values(), *trace.z.values(), *(a for d in found for a in d.values())]
@@ -235,7 +214,7 @@ def test_float32_stays_float32(name, rng):
 
 @pytest.mark.parametrize("name", COLUMNS)
 def test_nothing_that_is_given_is_changed(name, rng):
-    given = drawn(COLUMNS[name], rng)
+    given = drawn(COLUMNS[name], rng, T, B)
     params, x, past = given
     trace = forward(COLUMNS[name], params, x, past)
     dY = slope(trace.Y)

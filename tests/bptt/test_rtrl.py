@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
+from plain_columns import drawn
 
 from minitorch_rnn.bptt.column import backward, forward
 from minitorch_rnn.bptt.rtrl import gradients
@@ -53,20 +54,11 @@ COLUMNS["product"] = product("learned")
 COLUMNS["product-zeros"] = product("zeros")
 
 
-def drawn(column, rng):
-    """Parameters, inputs, and a history for every node that has one."""
-    params = {name: rng.normal(size=shape) for name, shape in column.shapes.items()}
-    x = {name: rng.normal(size=(T, B, node.size)) for name, node in column.inputs.items()}
-    reach = {n: sum(ends) for n, ends in column.reach.items() if any(ends)}
-    past = {n: rng.normal(size=(k, B, column.node[n].size)) for n, k in reach.items()}
-    return params, x, past
-
-
 @pytest.mark.parametrize("given", [True, False], ids=["histories given", "as the column says"])
 @pytest.mark.parametrize("name", COLUMNS)
 def test_real_time_recurrent_learning_is_bptt(name, given, rng):
     column = COLUMNS[name]
-    params, x, past = drawn(column, rng)
+    params, x, past = drawn(column, rng, T, B)
     trace, dY = forward(column, params, x, past if given else None), rng.normal(size=(T, B, O))
     found = gradients(column, params, trace, dY)
     expected = backward(column, params, trace, dY).parameters
@@ -78,7 +70,7 @@ def test_real_time_recurrent_learning_is_bptt(name, given, rng):
 @pytest.mark.parametrize("name", ["elman", "jordan", "product"])
 def test_what_is_blocked_there_is_blocked_here(name, rng):
     column = COLUMNS[name]
-    params, x, _ = drawn(column, rng)
+    params, x, _ = drawn(column, rng, T, B)
     trace, dY = forward(column, params, x), rng.normal(size=(T, B, O))
     blocked, full = (gradients(c, params, trace, dY) for c in (column, column.unblocked()))
     assert not all(np.allclose(blocked[n], full[n]) for n in blocked)
@@ -86,7 +78,7 @@ def test_what_is_blocked_there_is_blocked_here(name, rng):
 
 def test_an_error_at_one_time_is_blamed_on_no_later_column(rng):
     column = COLUMNS["state-space"]
-    params, x, _ = drawn(column, rng)
+    params, x, _ = drawn(column, rng, T, B)
     dY = np.zeros((T, B, O))
     dY[1] = rng.normal(size=(B, O))
     early = {"x": x["x"][:2]}
@@ -106,7 +98,7 @@ def test_a_column_that_learns_nothing_has_no_gradients():
 @pytest.mark.parametrize("layers, node", [(1, "h_b"), (2, "h_b1")])
 def test_backward_in_time_there_is_no_real_time(layers, node, rng):
     column = bidirectional(I, H, O, layers=layers)
-    params, x, _ = drawn(column, rng)
+    params, x, _ = drawn(column, rng, T, B)
     with pytest.raises(ColumnError) as caught:
         gradients(column, params, forward(column, params, x), np.ones((T, B, O)))
     for part in (column.name, "real-time recurrent learning", "forward in time", repr(node)):
@@ -115,6 +107,6 @@ def test_backward_in_time_there_is_no_real_time(layers, node, rng):
 
 def test_errors_of_another_shape_than_the_outputs_are_refused_with_both(rng):
     column = COLUMNS["narx"]
-    params, x, _ = drawn(column, rng)
+    params, x, _ = drawn(column, rng, T, B)
     with pytest.raises(ShapeError, match=r"dY has shape \(3, 2, 6\), the outputs \(4, 2, 6\)"):
         gradients(column, params, forward(column, params, x), np.ones((T - 1, B, O)))

@@ -1,8 +1,8 @@
 """Truncated BPTT on plain arrays: the derivative of a number with a frozen memory, and no other."""
 
-import numpy as np
 import pytest
 from numpy.testing import assert_allclose
+from plain_columns import by_complex_step, drawn, same
 
 from minitorch_rnn import numeric
 from minitorch_rnn.bptt import column as general
@@ -42,37 +42,19 @@ RULES = {
 }  # fmt: skip
 
 
-def drawn(column, rng):
+def with_errors(column, rng):
     """Parameters, inputs, a history for every node that has one, and dDIV/dY."""
-    params = {name: rng.normal(size=shape) for name, shape in column.shapes.items()}
-    x = {name: rng.normal(size=(T, B, node.size)) for name, node in column.inputs.items()}
-    reach = {n: sum(ends) for n, ends in column.reach.items() if any(ends)}
-    past = {n: rng.normal(size=(k, B, column.node[n].size)) for n, k in reach.items()}
-    return params, x, past, rng.normal(size=(T, B, O))
+    return *drawn(column, rng, T, B), rng.normal(size=(T, B, O))
 
 
-def same(found, expected, rtol=1e-10):
-    assert set(found) == set(expected)
-    for name in expected:
-        assert_allclose(found[name], expected[name], rtol=rtol, atol=1e-12, err_msg=name)
-
-
-def by_complex_step(column, params, x, past, dY, rule, trace):
+def of_replays(column, params, x, past, dY, rule, trace):
     """Of sum over windows of <dY(t), Y(t)>: by kind and name, offsets of every z included."""
-    z = {n: np.zeros((T, B, node.size)) for n, node in column.node.items() if n not in x}
-    groups = {"parameters": params, "inputs": x, "histories": past, "offsets": z}
-    arrays = {f"{kind} {n}": a for kind, group in groups.items() for n, a in group.items()}
 
-    def value(moved):  # the axis of copies comes first in parameters, and after time elsewhere
-        by_kind = {kind: {} for kind in groups}
-        for name, array in moved.items():
-            kind, _, n = name.partition(" ")
-            by_kind[kind][n] = array if kind == "parameters" else np.moveaxis(array, 1, 0)
-        p, x, past, offsets = by_kind.values()
-        windows = replays(column, p, trace, rule, x, past, offsets)
+    def number(params, x, past, offsets):
+        windows = replays(column, params, trace, rule, x, past, offsets)
         return sum((live.Y[t] * dY[t][:, None]).sum(axis=(0, 2, 3)) for t, live in windows)
 
-    return numeric.complex_step(value, arrays, together=128)
+    return by_complex_step(number, column, params, x, past)
 
 
 @pytest.mark.parametrize("given", [True, False], ids=["histories given", "as the column says"])
@@ -80,7 +62,7 @@ def by_complex_step(column, params, x, past, dY, rule, trace):
 @pytest.mark.parametrize("name", COLUMNS)
 def test_a_truncated_gradient_is_the_derivative_with_a_frozen_memory(name, rule, given, rng):
     column = COLUMNS[name]
-    params, x, past, dY = drawn(column, rng)
+    params, x, past, dY = with_errors(column, rng)
     past = past if given else {}
     trace = general.forward(column, params, x, past)
     found = backward(column, params, trace, dY, RULES[rule])
@@ -88,14 +70,14 @@ def test_a_truncated_gradient_is_the_derivative_with_a_frozen_memory(name, rule,
     quantities |= {f"inputs {n}": found.da[n] for n in x}
     quantities |= {f"histories {n}": found.histories[n] for n in past}
     quantities |= {f"offsets {n}": dz for n, dz in found.dz.items()}
-    same(quantities, by_complex_step(column, params, x, past, dY, RULES[rule], trace))
+    same(quantities, of_replays(column, params, x, past, dY, RULES[rule], trace))
 
 
 @pytest.mark.parametrize("rule", RULES)
 @pytest.mark.parametrize("name", COLUMNS)
 def test_replays_at_the_same_parameters_give_every_output_once(name, rule, rng):
     column = COLUMNS[name]
-    params, x, past, _ = drawn(column, rng)
+    params, x, past, _ = with_errors(column, rng)
     trace = general.forward(column, params, x, past)
     times = []
     for when, live in replays(column, params, trace, RULES[rule], x, past):
@@ -106,7 +88,7 @@ def test_replays_at_the_same_parameters_give_every_output_once(name, rule, rng):
 
 def test_a_plain_difference_rejects_a_truncated_gradient(rng):
     column = COLUMNS["narx"]
-    params, x, past, dY = drawn(column, rng)
+    params, x, past, dY = with_errors(column, rng)
     trace = general.forward(column, params, x, past)
     found = backward(column, params, trace, dY, chunked(2)).parameters
     plain = numeric.complex_step(
@@ -120,7 +102,7 @@ def test_a_plain_difference_rejects_a_truncated_gradient(rng):
 @pytest.mark.parametrize("name", COLUMNS)
 def test_windows_as_long_as_the_sequence_give_the_whole_gradient(name, rule, k, rng):
     column = COLUMNS[name]
-    params, x, past, dY = drawn(column, rng)
+    params, x, past, dY = with_errors(column, rng)
     trace = general.forward(column, params, x, past)
     found = backward(column, params, trace, dY, rule(k))
     for some, whole in zip(found, general.backward(column, params, trace, dY), strict=True):
@@ -129,7 +111,7 @@ def test_windows_as_long_as_the_sequence_give_the_whole_gradient(name, rule, k, 
 
 def test_windows_of_no_columns_train_like_elmans_network(rng):
     free, elman = state_space(I, H, H, history="zeros"), NETWORKS["elman"](I, H, H)
-    params, x, _, _ = drawn(free, rng)
+    params, x, _, _ = with_errors(free, rng)
     named = {name.replace("h1", "h"): value for name, value in params.items()}
     dY = rng.normal(size=(T, B, H))
     found = backward(free, params, general.forward(free, params, x), dY, per_loss_window(0))
@@ -141,7 +123,7 @@ def test_windows_of_no_columns_train_like_elmans_network(rng):
 @pytest.mark.parametrize("name", ["narx", "lstm", "delayed", "product"])
 def test_williams_and_peng_with_both_lengths_equal_is_chunked(name, k, rng):
     column = COLUMNS[name]
-    params, x, _, dY = drawn(column, rng)
+    params, x, _, dY = with_errors(column, rng)
     trace = general.forward(column, params, x)
     one, other = (backward(column, params, trace, dY, r) for r in (williams_peng(k, k), chunked(k)))
     same(one.parameters, other.parameters, rtol=1e-14)
@@ -151,7 +133,7 @@ def test_williams_and_peng_with_both_lengths_equal_is_chunked(name, k, rng):
 @pytest.mark.parametrize("layers, node", [(1, "h_b"), (2, "h_b1")])
 def test_a_network_that_runs_backward_has_no_past_to_be_cut_off(layers, node, rule, rng):
     column = NETWORKS["bidirectional"](I, H, O, layers=layers)
-    params, x, past, dY = drawn(column, rng)
+    params, x, past, dY = with_errors(column, rng)
     trace = general.forward(column, params, x, past)
     for do in (
         lambda: backward(column, params, trace, dY, RULES[rule]),
@@ -165,7 +147,7 @@ def test_a_network_that_runs_backward_has_no_past_to_be_cut_off(layers, node, ru
 
 def test_errors_of_another_shape_than_the_outputs_are_refused_with_both(rng):
     column = COLUMNS["narx"]
-    params, x, past, dY = drawn(column, rng)
+    params, x, past, dY = with_errors(column, rng)
     trace = general.forward(column, params, x, past)
     with pytest.raises(ShapeError, match=r"\(5, 2, 5\), the outputs \(6, 2, 5\)"):
         backward(column, params, trace, dY[1:], chunked(2))
