@@ -10,6 +10,8 @@ O outputs.
 
 from typing import TYPE_CHECKING, Any
 
+from numpy import float16, float32, float64, int32, int64
+
 from minitorch_rnn import errors
 from minitorch_rnn.backend import (
     get_default_dtype,
@@ -28,6 +30,7 @@ from minitorch_rnn.engine import (
     set_grad_enabled,
     tensor,
 )
+from minitorch_rnn.engine.names import unknown
 from minitorch_rnn.ops import (
     absolute,
     add,
@@ -54,6 +57,8 @@ from minitorch_rnn.ops import (
     flatten,
     flip,
     floor_divide,
+    from_dlpack,
+    from_numpy,
     full,
     getitem,
     greater,
@@ -137,6 +142,7 @@ from minitorch_rnn.ops import (
 if TYPE_CHECKING:
     from minitorch_rnn import autograd, bptt, column, data, nn, numeric, optim, training
     from minitorch_rnn.agreement import Agreement, verify
+    from minitorch_rnn.serialization import load, save
 
 __version__ = "0.1.0"
 
@@ -144,24 +150,26 @@ __all__ = [
     "Agreement", "Parameter", "Tensor", "__version__", "abs", "absolute", "add", "all", "any",
     "arange", "arctan", "argmax", "argmin", "astype", "autograd", "bitwise_and", "bitwise_or",
     "bptt", "broadcast_to", "clip", "clone", "column", "concatenate", "cos", "cumsum", "data",
-    "divide",
-    "einsum", "enable_grad", "equal", "erf", "errors", "exp", "expm1", "eye", "flatten", "flip",
-    "floor_divide", "full",
+    "divide", "einsum", "enable_grad", "equal", "erf", "errors", "exp", "expm1", "eye", "flatten",
+    "flip", "float16", "float32", "float64", "floor_divide", "from_dlpack", "from_numpy", "full",
     "get_default_dtype", "getitem", "greater", "greater_equal", "index_add", "index_update",
-    "invert", "is_grad_enabled", "less", "less_equal", "linear", "log", "log1p", "log_softmax",
-    "logsumexp", "manual_seed", "matmul", "max", "maximum", "mean", "min", "minimum", "moveaxis",
-    "multiply", "namespace", "negative", "nn", "no_grad", "norm", "not_equal", "numeric", "ones",
-    "ones_like", "optim", "outer", "pad", "permute", "power", "primitive", "prod", "rand", "randn",
-    "relu", "remainder", "repeat", "reshape", "roll", "set_default_dtype", "set_grad_enabled",
-    "sigmoid", "sign", "sin", "softmax", "softplus", "split", "sqrt", "squeeze", "stack", "std",
-    "subtract", "sum", "sum_to", "swapaxes", "take_along_axis", "tan", "tanh", "tensor", "tile",
-    "training",
-    "transpose", "unsqueeze", "use", "var", "verify", "where", "zeros", "zeros_like",
+    "int32", "int64", "invert", "is_grad_enabled", "less", "less_equal", "linear", "load", "log",
+    "log1p", "log_softmax", "logsumexp", "manual_seed", "matmul", "max", "maximum", "mean", "min",
+    "minimum", "moveaxis", "multiply", "namespace", "negative", "nn", "no_grad", "norm",
+    "not_equal", "numeric", "ones", "ones_like", "optim", "outer", "pad", "permute", "power",
+    "primitive", "prod", "rand", "randn", "relu", "remainder", "repeat", "reshape", "roll", "save",
+    "set_default_dtype", "set_grad_enabled", "sigmoid", "sign", "sin", "softmax", "softplus",
+    "split", "sqrt", "squeeze", "stack", "std", "subtract", "sum", "sum_to", "swapaxes",
+    "take_along_axis", "tan", "tanh", "tensor", "tile", "training", "transpose", "unsqueeze", "use",
+    "var", "verify", "where", "zeros", "zeros_like",
 ]  # fmt: skip
 
 # Rooms that are loaded at their first use: importing this package costs little more than NumPy.
 _ROOMS = {"autograd", "bptt", "column", "data", "nn", "numeric", "optim", "training"}
-_FROM_AGREEMENT = {"Agreement", "verify"}
+_MEMBERS = {  # and names of rooms that are shown here
+    "Agreement": "agreement", "verify": "agreement", "load": "serialization",
+    "save": "serialization",
+}  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:
@@ -169,9 +177,9 @@ def __getattr__(name: str) -> Any:
 
     if name in _ROOMS:
         return importlib.import_module(f"{__name__}.{name}")
-    if name in _FROM_AGREEMENT:
-        return getattr(importlib.import_module(f"{__name__}.agreement"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if name in _MEMBERS:
+        return getattr(importlib.import_module(f"{__name__}.{_MEMBERS[name]}"), name)
+    raise unknown(f"module {__name__!r}", name)
 
 
 def __dir__() -> list[str]:

@@ -18,14 +18,18 @@ import numpy as np
 from minitorch_rnn.errors import BackendError, DTypeError
 
 __all__ = [
-    "Backend", "asarray", "backend_of", "current_backend", "erf", "generator",
-    "get_default_dtype", "manual_seed", "names", "namespace", "register", "set_default_dtype",
-    "to_numpy", "use",
+    "Backend", "asarray", "backend_of", "current_backend", "dtype_of", "erf", "generator",
+    "get_default_dtype", "manual_seed", "names", "namespace", "namespace_of", "place", "register",
+    "set_default_dtype", "to_numpy", "use",
 ]  # fmt: skip
 
 
 class Backend(NamedTuple):
-    """An array library: its name, module and array type, and the two things NumPy lacks."""
+    """An array library: its name, module and array type, and the two things NumPy lacks.
+
+    >>> current_backend().to_numpy(current_backend().xp.ones(2))
+    array([1., 1.])
+    """
 
     name: str
     xp: Any
@@ -61,6 +65,7 @@ def _cupy() -> Backend:
 
 
 _loaders: dict[str, Callable[[], Backend]] = {"numpy": _numpy, "cupy": _cupy}
+_DEVICES = {"cpu": "numpy", "cuda": "cupy", "cuda:0": "cupy"}  # PyTorch's names
 _loaded: dict[str, Backend] = {}
 _by_type: dict[type, Backend] = {}
 
@@ -71,15 +76,54 @@ def register(name: str, load: Callable[[], Backend]) -> None:
 
 
 def names() -> list[str]:
-    """The names that `use` and `Tensor.to` understand."""
+    """The names that `use` and `Tensor.to` understand.
+
+    >>> "numpy" in names(), "cupy" in names()
+    (True, True)
+    """
     return list(_loaders)
+
+
+def place(name: Any) -> str | None:
+    """The backend that `name` means, "cpu" and "cuda:0" included; None if it names none.
+
+    Raises:
+        BackendError: for another device than the first.
+
+    >>> place("cpu"), place("cuda:0"), place("float32")
+    ('numpy', 'cupy', None)
+    """
+    if not isinstance(name, str):
+        return None
+    if name.startswith(("cuda:", "gpu")) and name not in _DEVICES:
+        raise BackendError(
+            f"{name!r}: the devices are 'cpu', 'cuda' and 'cuda:0', the first GPU; for another one "
+            "set CUDA_VISIBLE_DEVICES."
+        )
+    name = _DEVICES.get(name, name)
+    return name if name in _loaders else None
+
+
+def namespace_of(name: str) -> Any:
+    """The array library of the backend `name`.
+
+    Raises:
+        BackendError: as `use` does.
+
+    >>> namespace_of("numpy") is np
+    True
+    """
+    return _get(name).xp
 
 
 def _get(name: str) -> Backend:
     if name not in _loaded:
-        if name not in _loaders:
-            known = ", ".join(repr(known) for known in _loaders)
-            raise BackendError(f"use({name!r}): the backends are {known}.")
+        known = place(name)
+        if known is None:
+            listed = ", ".join(repr(known) for known in _loaders)
+            raise BackendError(f"use({name!r}): the backends are {listed}.")
+        if known != name:
+            return _get(known)
         backend = _loaders[name]()
         _loaded[name] = _by_type[backend.ndarray] = backend
     return _loaded[name]
@@ -123,7 +167,12 @@ class use:
 
 
 def current_backend() -> Backend:
-    """The backend on which new arrays are made: as `use` or MINITORCH_RNN_BACKEND said."""
+    """The backend on which new arrays are made: as `use` or MINITORCH_RNN_BACKEND said.
+
+    >>> with use("numpy"):
+    ...     current_backend().name
+    'numpy'
+    """
     global _current
     if _current is None:
         _current = _get(os.environ.get("MINITORCH_RNN_BACKEND") or "numpy")
@@ -131,7 +180,11 @@ def current_backend() -> Backend:
 
 
 def backend_of(array: Any) -> Backend | None:
-    """The backend whose array `array` is; None for numbers, lists and foreign objects."""
+    """The backend whose array `array` is; None for numbers, lists and foreign objects.
+
+    >>> backend_of(np.ones(2)).name, backend_of([1.0, 2.0])
+    ('numpy', None)
+    """
     return _by_type.get(type(array))
 
 
@@ -150,14 +203,40 @@ def namespace(*arrays: Any) -> Any:
 
 
 def to_numpy(array: Any) -> np.ndarray:
-    """`array` as a NumPy array; a device array is copied to the host, visibly, here."""
+    """`array` as a NumPy array; a device array is copied to the host, visibly, here.
+
+    >>> to_numpy([1.0, 2.0])
+    array([1., 2.])
+    """
     backend = _by_type.get(type(array))
     return np.asarray(array) if backend is None else backend.to_numpy(array)
 
 
 def erf(array: Any) -> Any:
-    """The error function on whichever backend `array` lives; NumPy itself has none."""
+    """The error function on whichever backend `array` lives; NumPy itself has none.
+
+    >>> erf(np.array([-9.0, 0.0, 9.0]))
+    array([-1.,  0.,  1.])
+    """
     return (_by_type.get(type(array)) or _loaded["numpy"]).erf(array)
+
+
+def dtype_of(name: Any) -> np.dtype[Any]:
+    """The NumPy dtype that `name` means; both backends have the same ones.
+
+    Raises:
+        DTypeError: if there is none, as of bfloat16.
+
+    >>> dtype_of("float32")
+    dtype('float32')
+    """
+    try:
+        return np.dtype(name)  # type: ignore[no-any-return]
+    except TypeError as cause:
+        raise DTypeError(
+            f"dtype: {name!r} is none of NumPy's. Floating-point types are 'float16', 'float32' "
+            "and 'float64'; NumPy and CuPy store no bfloat16."
+        ) from cause
 
 
 _default_dtype = np.dtype(np.float64)
@@ -168,18 +247,28 @@ def set_default_dtype(dtype: Any) -> None:
 
     Raises:
         DTypeError: if `dtype` is not a floating-point type.
+
+    >>> import minitorch_rnn as mt
+    >>> mt.set_default_dtype("float32")
+    >>> mt.zeros(2).dtype, mt.tensor(1.0).dtype
+    (dtype('float32'), dtype('float32'))
+    >>> mt.set_default_dtype("float64")
     """
     global _default_dtype
-    if np.dtype(dtype).kind != "f":
+    if dtype_of(dtype).kind != "f":
         raise DTypeError(
-            f"set_default_dtype: got {np.dtype(dtype)}; new parameters need a floating-point type, "
+            f"set_default_dtype: got {dtype_of(dtype)}; new parameters need a floating-point type, "
             "such as 'float64' or 'float32'."
         )
     _default_dtype = np.dtype(dtype)
 
 
 def get_default_dtype() -> np.dtype[Any]:
-    """The dtype of new parameters and of tensors made from Python floats."""
+    """The dtype of new parameters and of tensors made from Python floats.
+
+    >>> get_default_dtype()
+    dtype('float64')
+    """
     return _default_dtype
 
 
@@ -191,7 +280,11 @@ def asarray(values: Any, dtype: Any = None, on: str | None = None) -> Any:
 
     Raises:
         DTypeError: if `values` are not numbers.
+
+    >>> asarray([1, 2]).dtype, asarray([1.0, 2.0]).dtype, asarray(np.float32([1.0])).dtype
+    (dtype('int64'), dtype('float64'), dtype('float32'))
     """
+    dtype = None if dtype is None else dtype_of(dtype)
     backend = _by_type.get(type(values))
     if backend is not None and backend.xp is not np:
         return backend.xp.array(values, dtype=dtype)
@@ -208,7 +301,15 @@ _generator: np.random.Generator | None = None
 
 
 def manual_seed(seed: int | None) -> np.random.Generator:
-    """Restart the generator that draws initial weights; returns it. None takes a fresh seed."""
+    """Restart the generator that draws initial weights; returns it. None takes a fresh seed.
+
+    >>> import minitorch_rnn as mt
+    >>> rng = mt.manual_seed(0)
+    >>> first = mt.rand(3)
+    >>> rng = mt.manual_seed(0)
+    >>> bool((mt.rand(3) == first).all())
+    True
+    """
     global _generator
     _generator = np.random.default_rng(seed)
     return _generator
@@ -219,6 +320,10 @@ def generator(rng: np.random.Generator | None = None) -> np.random.Generator:
 
     Raises:
         TypeError: for anything else; a number would restart the stream at every parameter.
+
+    >>> rng = np.random.default_rng(0)
+    >>> generator(rng) is rng
+    True
     """
     if rng is None:
         return _generator or manual_seed(None)

@@ -38,5 +38,9 @@ class RunError(ValueError):
     """A run folder is missing a file, or one of its files cannot be used; the message names it."""
 
 
+class CheckpointError(ValueError):
+    """A file of weights is damaged, cut off or of another format; the message names it."""
+
+
 class NonFiniteError(ArithmeticError):
     """A loss or a gradient became nan or infinite; the message names the step and the tensor."""

@@ -202,7 +202,7 @@ def test_a_learned_initial_state_is_verified_as_a_parameter(rng, cut, monkeypatc
     if cut:
         whole = mt.nn.RNN._initial_states
         monkeypatch.setattr(
-            mt.nn.RNN, "_initial_states", lambda *args: [h.detach() for h in whole(*args)]
+            mt.nn.RNN, "_initial_states", lambda *args: [(h.detach(),) for (h,) in whole(*args)]
         )
     agreement = verify(network, x, D, "cross-entropy")
     assert bool(agreement) is not cut

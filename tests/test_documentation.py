@@ -2,7 +2,9 @@
 
 import ast
 import doctest
+import functools
 import importlib
+import inspect
 import pathlib
 import pkgutil
 
@@ -15,6 +17,39 @@ MODULES = sorted(
     for module in pkgutil.walk_packages(minitorch_rnn.__path__, "minitorch_rnn.")
     if not module.name.endswith("__main__")
 )
+ROOMS = ["autograd", "bptt", "column", "nn", "numeric", "ops", "optim"]
+
+
+def offered(module):
+    """The functions and classes of ours that a module offers, by name, and the modules it offers.
+
+    Where it has no `__all__`, these are the public ones that it defines.
+    """
+    names = getattr(module, "__all__", None) or [
+        name
+        for name, value in vars(module).items()
+        if not name.startswith("_") and getattr(value, "__module__", None) == module.__name__
+    ]
+    values = {f"{module.__name__}.{name}": getattr(module, name) for name in names}
+    found = {
+        name: value
+        for name, value in values.items()
+        if (inspect.isclass(value) or inspect.isfunction(value))
+        and value.__module__.split(".")[0] == "minitorch_rnn"
+    }
+    return found, [value for value in values.values() if inspect.ismodule(value)]
+
+
+@functools.cache
+def public():
+    """Every public function and class: of the package, of the rooms, of the modules in rooms."""
+    found, _ = offered(minitorch_rnn)
+    waiting = [importlib.import_module(f"minitorch_rnn.{room}") for room in ROOMS]
+    while waiting:
+        more, modules = offered(waiting.pop())
+        found |= more
+        waiting += modules
+    return found
 
 
 @pytest.mark.parametrize("name", MODULES)
@@ -24,11 +59,33 @@ def test_the_examples_in_docstrings_hold(name):
     assert results.failed == 0
 
 
-def test_the_examples_of_primitives_are_found_too():
+def test_every_public_name_has_an_example_that_is_run():
     # A primitive is a wrapped function; doctest must look behind the wrapper.
     finder = doctest.DocTestFinder(exclude_empty=True)
-    found = {test.name for test in finder.find(importlib.import_module("minitorch_rnn.ops.shape"))}
-    assert "minitorch_rnn.ops.shape.pad" in found
+    run = {
+        test.name
+        for name in MODULES
+        for test in finder.find(importlib.import_module(name))
+        if test.examples
+    }
+    known = {name: f"{value.__module__}.{value.__qualname__}" for name, value in public().items()}
+    assert {"minitorch_rnn.abs", "minitorch_rnn.nn.utils.clip_grad_norm_"} <= set(known)
+    missing = [name for name, place in known.items() if place not in run]
+    assert not missing, ", ".join(missing)
+
+
+def test_every_public_method_says_what_it_does():
+    kinds = property | functools.cached_property | classmethod | staticmethod
+    methods = {
+        f"{name}.{method}": value
+        for name, owner in public().items()
+        if inspect.isclass(owner)
+        for method, value in vars(owner).items()
+        if not method.startswith("_") and (inspect.isfunction(value) or isinstance(value, kinds))
+    }
+    assert {"minitorch_rnn.Tensor.backward", "minitorch_rnn.column.Column.node"} <= set(methods)
+    missing = [name for name, method in methods.items() if not method.__doc__]
+    assert not missing, ", ".join(missing)
 
 
 def test_all_lists_are_sorted_and_true():

@@ -15,7 +15,7 @@ FLOORS = [
     {"cli"},
     {"teaching", "training"},
     {"agreement"},
-    {"nn", "optim", "data"},
+    {"nn", "optim", "data", "serialization"},
     {"autograd"},
     {"ops"},
     {"engine"},

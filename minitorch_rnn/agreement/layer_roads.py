@@ -52,7 +52,7 @@ class Layers:
     def _named(self) -> str:
         layers = "1 layer" if self.rnn.num_layers == 1 else f"{self.rnn.num_layers} layers"
         output = getattr(self.network, "output_activation", "no")
-        bias = "" if self.rnn.has_bias else ", no bias"
+        bias = "" if self.rnn.bias else ", no bias"
         return f"RNN {self.rnn.nonlinearity}, {layers}{bias}, {output} output"
 
     def angle(self, divergence: Divergence, D: Any) -> float | None:
@@ -152,7 +152,7 @@ class Layers:
         tensors = {n: torch.tensor(a, requires_grad=True) for n, a in self.arrays.items()}
         rnn = torch.nn.RNN(
             self.rnn.input_size, self.rnn.hidden_size, self.rnn.num_layers,
-            self.rnn.nonlinearity, self.rnn.has_bias, dtype=torch.float64,
+            self.rnn.nonlinearity, self.rnn.bias, dtype=torch.float64,
         )  # fmt: skip
         prefix = "rnn." if "output.weight" in tensors else ""
         own = {name: tensors[prefix + name] for name in rnn.state_dict()}

@@ -33,6 +33,10 @@ class Agreement(NamedTuple):
         angle: degrees between this gradient and the full one, over all parameters; None where
             nothing is blocked or truncated.
         zero: the quantities that are 0 everywhere, where agreement is easy.
+
+    >>> found = Agreement("mine", "squared error", {"bias": {"slides": 15.0}}, {}, {"slides": 10.0})
+    >>> found.agrees, found.title
+    (True, 'mine, squared error')
     """
 
     network: str

@@ -8,13 +8,19 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from minitorch_rnn import backend, numeric
-from minitorch_rnn.autograd.functional import grad
+from minitorch_rnn.autograd.gradients import grad
 from minitorch_rnn.engine import Tensor
 from minitorch_rnn.errors import DTypeError, GraphError
 
 
 class Check(NamedTuple):
-    """What `gradcheck` found: the agreement in digits, and the element that agrees least."""
+    """What `gradcheck` found: the agreement in digits, and the element that agrees least.
+
+    >>> import minitorch_rnn as mt
+    >>> check = mt.autograd.gradcheck(lambda x: x * x, mt.tensor([3.0], requires_grad=True))
+    >>> check.passed, check.order, check.input, check.index, round(check.expected / check.found, 6)
+    (True, 1, 'input 0', (0,), 1.0)
+    """
 
     passed: bool
     digits: float
@@ -54,7 +60,8 @@ def gradcheck(
     enters one compared number with a random weight.
 
     Args:
-        f: takes the inputs and returns a Tensor or several.
+        f: takes the inputs and returns a Tensor or several, in tuples within tuples if it likes;
+            integer and boolean ones have no derivative and are left out.
         inputs: float64 tensors; those that require a gradient are checked.
         order: 1, or 2 for the derivative of the derivative alone, whichever that is.
         min_digits: agreement asked for, relative to the largest element of that input's gradient.
@@ -63,7 +70,7 @@ def gradcheck(
         rng: draws u and v.
 
     Raises:
-        DTypeError: if an input to be checked is not float64.
+        DTypeError: if an input to be checked is not float64, or no output has a derivative.
         GraphError: if the check fails: input, index, time step (its first axis) and both numbers.
 
     >>> import minitorch_rnn as mt
@@ -110,8 +117,33 @@ def gradcheck(
     return check
 
 
+def gradgradcheck(f: Callable[..., Any], inputs: Tensor | Sequence[Tensor], **named: Any) -> Check:
+    """`gradcheck` of order 2, under PyTorch's name.
+
+    >>> import minitorch_rnn as mt
+    >>> bool(mt.autograd.gradgradcheck(mt.sin, mt.tensor(0.5, requires_grad=True)))
+    True
+    """
+    return gradcheck(f, inputs, order=2, **named)
+
+
 def _outputs(result: Any) -> list[Tensor]:
-    return [result] if isinstance(result, Tensor) else list(result)
+    """The floating-point tensors in what f returned."""
+    found, waiting = [], [result]
+    while waiting:
+        y = waiting.pop()
+        if isinstance(y, tuple | list):
+            waiting.extend(reversed(y))
+        elif not isinstance(y, Tensor):
+            raise DTypeError(
+                f"gradcheck: f returned a {type(y).__name__}; needed are Tensors, or tuples of "
+                "them, computed from its arguments."
+            )
+        elif y.dtype.kind == "f":
+            found.append(y)
+    if not found:
+        raise DTypeError("gradcheck: f returned no floating-point tensor: no derivative to check.")
+    return found
 
 
 def _placed(xs: list[Tensor], fresh: dict[str, Tensor]) -> list[Tensor]:

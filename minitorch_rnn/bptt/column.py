@@ -114,6 +114,13 @@ class Gradients(NamedTuple):
         parameters: by the names of `column.shapes`, in the parameters' shapes.
         histories: by node, in the shape of `histories`, for every node that has one.
         dz, da: dDIV/dz_n(t) and dDIV/da_n(t) by node, (T, B, n); da of an input is dDIV/dx(t).
+
+    >>> from minitorch_rnn.column import elman
+    >>> net = elman(1, 2, 1)
+    >>> params = {name: np.zeros(shape) for name, shape in net.shapes.items()}
+    >>> d = backward(net, params, forward(net, params, np.ones((3, 1, 1))), np.ones((3, 1, 1)))
+    >>> d.parameters["bias.Y"], d.dz["h"].shape
+    (array([3.]), (3, 1, 2))
     """
 
     parameters: Arrays
@@ -152,6 +159,13 @@ def backward(
     Nothing here uses the autograd engine; the tests rely on that.
 
     Source: slides 94 and 95; 100 for nets that run backward.
+
+    >>> from minitorch_rnn.column import Column, Edge, Input, Layer
+    >>> sums = Column("sums", (Input("x", 1), Layer("y", 1, "identity", bias=False)),
+    ...               (Edge("x", "y", weight=1.0), Edge("y", "y", 1, weight=1.0)), "y")
+    >>> trace = forward(sums, {}, np.ones((3, 1, 1)))
+    >>> backward(sums, {}, trace, np.ones((3, 1, 1))).da["x"].ravel()
+    array([3., 2., 1.])
     """
     T, a, z = trace.T, trace.a, trace.z
     if np.shape(dY) != trace.Y.shape or trace.Y.ndim != 3:

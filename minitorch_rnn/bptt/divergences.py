@@ -33,6 +33,10 @@ class Divergence(NamedTuple):
             weighs them; None where it does not matter which they are.
         piece: ``piece(Y, D)`` tells on which of its smooth pieces a divergence with corners is, so
             that differences can keep to one of them; None where it is smooth.
+
+    >>> total = Divergence("total", lambda xp, Y, D: Y.sum(axis=(0, 2)), lambda Y, D: Y * 0 + 1)
+    >>> float(total.value(np, np.ones((3, 1, 2)), np.zeros((3, 1, 2))))
+    6.0
     """
 
     name: str
@@ -76,6 +80,9 @@ def named(who: str, divergence: Divergence | str) -> Divergence:
 
     Raises:
         ValueError: if there is none; the message begins with `who`.
+
+    >>> named("loss", "soft-DTW").aligned
+    False
     """
     if isinstance(divergence, Divergence):
         return divergence

@@ -40,6 +40,10 @@ def from_torch(arrays: Mapping[str, Any]) -> dict[str, Any]:
 
     A missing bias is zero; a missing output layer is the identity. A learned initial state becomes
     ``"h_init"``, which `slides.forward` takes as an argument of its own.
+
+    >>> params = from_torch({"weight_ih_l0": np.ones((3, 2)), "weight_hh_l0": np.eye(3)})
+    >>> params["W_c"][1].shape, params["b"][1]
+    ((3, 2), array([0., 0., 0.]))
     """
     params: dict[str, Any] = {"W_c": {}, "W_r": {}, "b": {}}
     for name, array in arrays.items():
@@ -58,7 +62,12 @@ def from_torch(arrays: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def gradient(d: Mapping[str, Any], name: str) -> Any:
-    """The slides' gradient `d` of the parameter that PyTorch calls `name`."""
+    """The slides' gradient `d` of the parameter that PyTorch calls `name`.
+
+    >>> gradient({"W_r": {1: np.eye(2)}}, "rnn.weight_hh_l0")
+    array([[1., 0.],
+           [0., 1.]])
+    """
     symbol, l = slide_name(name)
     if symbol == "h_init":
         return np.stack([d[symbol][k] for k in sorted(d[symbol])])

@@ -36,6 +36,15 @@ def gradients(column: Column, params: Mapping[str, Any], trace: Trace, dY: Any) 
         ShapeError: if `dY` and the outputs differ in shape.
 
     Source: Williams and Zipser, Neural Computation 1 (1989).
+
+    >>> from minitorch_rnn.bptt.column import forward
+    >>> from minitorch_rnn.column import Input, Layer
+    >>> sums = Column("sums", (Input("x", 1), Layer("y", 1, "identity")),
+    ...               (Edge("x", "y", weight=1.0), Edge("y", "y", 1, weight=1.0)), "y")
+    >>> params = {"bias.y": np.zeros(1)}
+    >>> trace = forward(sums, params, np.ones((3, 1, 1)))
+    >>> gradients(sums, params, trace, np.ones((3, 1, 1)))  # 3 + 2 + 1 times b is in the sum of Y
+    {'bias.y': array([6.])}
     """
     if np.shape(dY) != trace.Y.shape:
         raise ShapeError(f"rtrl: dY has shape {np.shape(dY)}, the outputs {trace.Y.shape}.")

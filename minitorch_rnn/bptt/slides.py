@@ -16,7 +16,12 @@ Array = np.ndarray
 
 
 class Activation(NamedTuple):
-    """A function of a vector z and its Jacobian ∂y/∂z, an (n, n) matrix, at y = f(z)."""
+    """A function of a vector z and its Jacobian ∂y/∂z, an (n, n) matrix, at y = f(z).
+
+    >>> ACTIVATIONS["tanh"].jacobian(np.zeros(2), np.zeros(2))
+    array([[1., 0.],
+           [0., 1.]])
+    """
 
     f: Callable[[Array], Array]
     jacobian: Callable[[Array, Array], Array]  # of y and z
@@ -40,7 +45,14 @@ ACTIVATIONS = {
 
 
 class Trace(NamedTuple):
-    """All that the forward pass computed: `h[t, l]`, `z[t, l]`, `z_o[t]` and the outputs `Y[t]`."""
+    """All that the forward pass computed: `h[t, l]`, `z[t, l]`, `z_o[t]` and the outputs `Y[t]`.
+
+    >>> from minitorch_rnn.bptt.names import from_torch
+    >>> params = from_torch({"weight_ih_l0": np.eye(1), "weight_hh_l0": np.eye(1)})
+    >>> trace = forward(params, np.ones((2, 1)), {1: np.zeros(1)})
+    >>> sorted(trace.h)
+    [(-1, 1), (0, 0), (0, 1), (1, 0), (1, 1)]
+    """
 
     h: dict[tuple[int, int], Array]
     z: dict[tuple[int, int], Array]
@@ -120,6 +132,12 @@ def backward(
     Nothing here uses the autograd engine; the tests rely on that.
 
     Source: slide 94.
+
+    >>> from minitorch_rnn.bptt.names import from_torch
+    >>> params = from_torch({"weight_ih_l0": np.eye(1), "weight_hh_l0": np.eye(1)})
+    >>> trace = forward(params, np.ones((2, 1)), {1: np.zeros(1)}, "identity", "identity")
+    >>> backward(params, trace, np.ones((2, 1)), "identity", "identity")["h_init"]
+    {1: array([2.])}
     """
     W_c, W_r, W_o = params["W_c"], params["W_r"], params["W_o"]
     h, z, z_o, Y = trace

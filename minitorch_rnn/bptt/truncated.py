@@ -29,6 +29,13 @@ def backward(
 
     Raises:
         ColumnError: if a node runs backward in time: it has no past to be cut off.
+
+    >>> from minitorch_rnn.column import Edge, Input, Layer, chunked
+    >>> sums = Column("sums", (Input("x", 1), Layer("y", 1, "identity", bias=False)),
+    ...               (Edge("x", "y", weight=1.0), Edge("y", "y", 1, weight=1.0)), "y")
+    >>> trace = general.forward(sums, {}, np.ones((3, 1, 1)))
+    >>> backward(sums, {}, trace, np.ones((3, 1, 1)), chunked(2)).da["x"].ravel()
+    array([2., 1., 1.])
     """
     total: general.Gradients | None = None
     for window in windows(column, truncation, trace.T):
@@ -67,6 +74,13 @@ def replays(
         sum over windows, over t in the window's losses, of <dY(t), Y(t)>
 
     made of them has the truncated gradient for its derivative at the parameters of `trace`.
+
+    >>> from minitorch_rnn.column import chunked, elman
+    >>> net, x = elman(1, 2, 1), np.ones((3, 1, 1))
+    >>> params = {name: np.zeros(shape) for name, shape in net.shapes.items()}
+    >>> trace = general.forward(net, params, x)
+    >>> [times for times, _ in replays(net, params, trace, chunked(2), x)]
+    [slice(0, 2, None), slice(2, 3, None)]
     """
     for window in windows(column, truncation, trace.T):
         live = general.forward(
@@ -77,13 +91,22 @@ def replays(
 
 
 def windows(column: Column, truncation: Truncation, T: int) -> list[Window]:
-    """The windows of a truncation for T columns of a network that runs forward."""
+    """The windows of a truncation for T columns of a network that runs forward.
+
+    >>> from minitorch_rnn.column import chunked, elman
+    >>> windows(elman(1, 2, 1), chunked(2), T=3)
+    [Window(losses=range(0, 2), first=-1), Window(losses=range(2, 3), first=2)]
+    """
     check_forward(column, f"{column.name}: {truncation.name}")
     return truncation.windows(T)
 
 
 def of_losses(dY: Any, window: Window) -> Any:
-    """dY(t) for the losses of a window, and 0 for the others."""
+    """dY(t) for the losses of a window, and 0 for the others.
+
+    >>> of_losses(np.ones(4), Window(range(2, 4), first=2))
+    array([0., 0., 1., 1.])
+    """
     t = slice(window.losses.start, window.losses.stop)
     own = np.zeros_like(dY)
     own[t] = dY[t]

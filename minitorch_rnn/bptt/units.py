@@ -36,6 +36,10 @@ def output_derivatives(name: str, dY: Array, Y: Array, z_o: Array) -> list[float
         softmax:           dZ_i = sum_j dY_j Y_j (δ_ij - Y_i)
 
     Source: slides 79 and 85.
+
+    >>> Y = np.array([0.5, 0.5])
+    >>> np.array(output_derivatives("softmax", np.array([1.0, 0.0]), Y, np.zeros(2)))
+    array([ 0.25, -0.25])
     """
     n = len(dY)
     if name == "softmax":
@@ -64,6 +68,12 @@ def backward(
     Args and returns as `slides.backward`.
 
     Source: slides 79–93; deep nets by slide 92.
+
+    >>> from minitorch_rnn.bptt import forward, names
+    >>> params = names.from_torch({"weight_ih_l0": np.eye(1), "weight_hh_l0": np.eye(1)})
+    >>> trace = forward(params, np.ones((2, 1)), {1: np.zeros(1)}, "identity", "identity")
+    >>> backward(params, trace, np.ones((2, 1)), "identity", "identity")["h_init"]
+    {1: array([2.])}
     """
     W_c, W_r, W_o = params["W_c"], params["W_r"], params["W_o"]
     h, z, z_o, Y = trace

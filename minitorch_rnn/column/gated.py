@@ -16,6 +16,9 @@ def lstm(I: int, H: int, O: int, output_activation: Function = "identity") -> Co
 
     Source: Hochreiter and Schmidhuber, Neural Computation 9 (1997), with the forget gate of Gers et
     al. (2000): the network of `torch.nn.LSTM`, whose two biases are one here.
+
+    >>> [node.name for node in lstm(2, 3, 1).nodes if node.kind == "product"]
+    ['kept', 'written', 'h']
     """
     gates = {"i": "sigmoid", "f": "sigmoid", "g": "tanh", "o": "sigmoid"}
     return Column(
@@ -51,6 +54,9 @@ def gru(I: int, H: int, O: int, output_activation: Function = "identity") -> Col
         n = tanh(W_n x(t) + b_n + r q),  h(t) = n - z n + z h(t-1),  Y(t) = g(Wo h(t) + bo)
 
     Source: Cho et al., EMNLP (2014).
+
+    >>> [node.name for node in gru(2, 3, 1).nodes if node.kind == "product"]
+    ['reset', 'replaced', 'kept']
     """
     return Column(
         "gru",
@@ -95,6 +101,9 @@ def encoder_decoder(
     away contributes exactly 0 to values and gradients.
 
     Source: slide 68; Cho et al., EMNLP (2014).
+
+    >>> encoder_decoder(3, 5, 1).inputs
+    {'x': Input('x', 3), 'phase': Input('phase', 2)}
     """
     H = whole("encoder_decoder", "H", H, 1)
     reading, writing = [[1.0, 0.0]] * H, [[0.0, 1.0]] * H

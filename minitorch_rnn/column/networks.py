@@ -100,6 +100,12 @@ def explicit_memory(
         m(t) = r(y(t-1), h(t-1), m(t-1)),  h(t) = f(x(t), m(t)),  y(t) = g(h(t))
 
     Source: slide 46.
+
+    >>> print(explicit_memory(2, 3, 1))
+    explicit-memory
+      m(t) = tanh(W Y(t-1) + W h(t-1) + W m(t-1) + b)
+      h(t) = tanh(W x(t) + W m(t) + b)
+      Y(t) = identity(W h(t) + b)
     """
     return Column(
         "explicit-memory",
@@ -180,6 +186,9 @@ def elman(
     values, another gradient.
 
     Source: slide 48.
+
+    >>> [edge.name for edge in elman(2, 3, 1).blocked]
+    ['h(t-1)->h']
     """
     return Column(
         "elman",
@@ -207,6 +216,11 @@ def state_space(
         h_l(t) = f(Wc_l h_{l-1}(t) + Wr_l h_l(t-1) + b_l),  Y(t) = g(Wo h_L(t) + bo)
 
     Source: slides 50–54, 59–65; slide 72 with a softmax output.
+
+    >>> print(state_space(2, 3, 1))
+    state-space
+      h1(t) = tanh(W x(t) + W h1(t-1) + b)
+      Y(t) = identity(W h1(t) + b)
     """
     nodes, edges, below = _stack(I, H, layers, activation, history)
     return Column(
@@ -232,6 +246,9 @@ def with_skips(
         Y = g(w23 h2(t) + w13 h1(t) + b3)
 
     Source: slides 55 and 66.
+
+    >>> [edge.name for edge in with_skips(2, 3, 1).into["h2"]]
+    ['h1->h2', 'h2(t-1)->h2', 'x->h2']
     """
     base = state_space(I, H, O, layers, activation, output_activation)
     hidden = _hidden(layers)
@@ -254,6 +271,9 @@ def cross_layer(
         h_l(t) = f(Wc_l h_{l-1}(t) + sum_j Wr_jl h_j(t-1) + b_l)
 
     Source: slide 56.
+
+    >>> [edge.name for edge in cross_layer(2, 3, 1).into["h1"]]
+    ['x->h1', 'h1(t-1)->h1', 'h2(t-1)->h1']
     """
     base = state_space(I, H, O, layers, activation, output_activation)
     hidden = _hidden(layers)
@@ -274,6 +294,9 @@ def narx_shaded(
         h_l(t) = f(Wc_l h_{l-1}(t) + Wr_l h_l(t-1) + Wy_l Y(t-1) + b_l)
 
     Source: slide 57.
+
+    >>> [edge.name for edge in narx_shaded(2, 3, 1).feedback]
+    ['Y(t-1)->h1', 'Y(t-1)->h2']
     """
     base = state_space(I, H, O, layers, activation, output_activation)
     shades = [Edge("Y", l, 1) for l in _hidden(layers)]
@@ -294,6 +317,9 @@ def delayed(
         h(t) = f(Wc x(t) + sum_{d=1..D} Wr[d] h(t-d) + b)
 
     Source: slide 58.
+
+    >>> [edge.delay for edge in delayed(2, 3, 1, delays=3).into["h1"]]
+    [0, 1, 2, 3]
     """
     base = state_space(I, H, O, 1, activation, output_activation)
     D = whole("delayed", "delays", delays, 1)
@@ -318,6 +344,9 @@ def bidirectional(
     from its own h_b(T), the slides' h_b(∞); it is not the backward pass of backpropagation.
 
     Source: slides 96–100; Schuster and Paliwal, IEEE Transactions on Signal Processing 45 (1997).
+
+    >>> bidirectional(2, 3, 1).backward
+    ('h_b',)
     """
     nodes: list[Any] = [Input("x", I)]
     edges, below = [], ["x"]

@@ -14,6 +14,10 @@ class Component(NamedTuple):
         recurrent: whether they lie on a cycle, which always leads through time. If not, there is
             one node, and all its times can be computed at once.
         backward: whether time runs from T-1 to 0.
+
+    >>> from minitorch_rnn.column import state_space
+    >>> [(part.nodes, part.recurrent) for part in state_space(2, 3, 1).components]
+    [(('h1',), True), (('Y',), False)]
     """
 
     nodes: tuple[str, ...]

@@ -41,6 +41,10 @@ class Activation:
             None for a smooth function.
 
     The graph finds its derivative by its own rules, so that a wrong Jacobian product is noticed.
+
+    >>> square = Activation("square", lambda xp, z: z * z, lambda da, y, z: 2 * z * da)
+    >>> square.f(None, 3.0), square.jacobian_product(1.0, 9.0, 3.0)
+    (9.0, 6.0)
     """
 
     name: str
@@ -64,6 +68,9 @@ class Input(_Shown):
         name: an identifier.
         size: number of features.
         history: where x(-1), x(-2), … come from: "zeros", "given" by the caller, or "learned".
+
+    >>> Input("x", 2, history="learned")
+    Input('x', 2, history='learned')
     """
 
     name: str
@@ -85,6 +92,9 @@ class Layer(_Shown):
         bias: whether there is a b.
         history: where a(-1), a(-2), … come from.
         direction: "backward" runs it from T-1 to 0, and its edges read a_s(t+d).
+
+    >>> Layer("h", 3).activation
+    'tanh'
     """
 
     name: str
@@ -101,6 +111,9 @@ class Product(_Shown):
     """A node that multiplies: z(t) is the elementwise product of its W_e a_s(t-d), a(t) = f(z(t)).
 
     It makes the gates of LSTM and GRU. It has no bias; the rest is as in a `Layer`.
+
+    >>> Product("gated", 3).bias
+    False
     """
 
     name: str
@@ -127,6 +140,10 @@ class Edge(_Shown):
             as many rows as the target has units and columns as the source has.
         shares: the name of another edge whose weight this one uses.
         name: None makes "h(t-1)->h" of the source, the delay and the target.
+
+    >>> twice = Column("twice", (Input("x", 1), Layer("h", 1)), (Edge("x", "h", [0, 2]),), "h")
+    >>> [edge.name for edge in twice.edges]
+    ['x->h', 'x(t-2)->h']
     """
 
     source: str

@@ -13,14 +13,24 @@ from minitorch_rnn.column.validation import whole
 
 
 class Window(NamedTuple):
-    """Losses whose errors are sent back together, and the earliest column they may reach."""
+    """Losses whose errors are sent back together, and the earliest column they may reach.
+
+    >>> chunked(2).windows(4)[1]
+    Window(losses=range(2, 4), first=2)
+    """
 
     losses: range
     first: int
 
 
 class Truncation(NamedTuple):
-    """A rule of truncation: its name, and its windows for T columns."""
+    """A rule of truncation: its name, and its windows for T columns.
+
+    >>> per_loss_window(1).name
+    'per_loss_window(k=1)'
+    >>> per_loss_window(1).reaches(2)
+    [[True, True, False], [False, True, True]]
+    """
 
     name: str
     windows: Callable[[int], list[Window]]
@@ -39,6 +49,9 @@ def chunked(k: int) -> Truncation:
 
     A loss late in its chunk reaches k-1 states back, one at its start none. This is what "truncated
     BPTT" means in most programs: the state is carried over, and detached. k >= T is full BPTT.
+
+    >>> [list(window.losses) for window in chunked(2).windows(5)]
+    [[0, 1], [2, 3], [4]]
     """
     k = whole("chunked", "k", k, 1, None)
 
@@ -54,6 +67,9 @@ def per_loss_window(k: int) -> Truncation:
 
     Every loss is treated alike, at the cost of a sweep for each. k = 0 blocks every link through
     time, as in Elman's network; k >= T is full BPTT.
+
+    >>> [window.first for window in per_loss_window(2).windows(5)]
+    [-1, -1, 0, 1, 2]
     """
     k = whole("per_loss_window", "k", k, 0, None)
 
@@ -71,6 +87,9 @@ def williams_peng(h: int, h_prime: int) -> Truncation:
     off where a whole one would be.
 
     Source: Williams and Peng, Neural Computation 2 (1990).
+
+    >>> [(list(window.losses), window.first) for window in williams_peng(4, 2).windows(6)]
+    [([0, 1], -1), ([2, 3], -1), ([4, 5], 2)]
     """
     h_prime = whole("williams_peng", "h_prime", h_prime, 1, None)
     h = whole("williams_peng", f"h, with h_prime = {h_prime},", h, h_prime, None)

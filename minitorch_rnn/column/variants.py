@@ -16,6 +16,9 @@ class Variant(NamedTuple):
     part in the divergence. A masked step contributes exactly 0, whatever its data hold.
     `nn.ColumnNetwork` masks inputs, ``network(x, variant=…)``, and `bptt.divergences.masked` steps
     of a divergence.
+
+    >>> Variant("echo", inputs=(True, False), outputs=(False, True)).outputs
+    (False, True)
     """
 
     name: str
@@ -24,17 +27,29 @@ class Variant(NamedTuple):
 
 
 def one_to_one(T: int) -> Variant:
-    """A network without time: x(0) gives Y(0), and no later column counts (slide 67)."""
+    """A network without time: x(0) gives Y(0), and no later column counts (slide 67).
+
+    >>> one_to_one(3).inputs, one_to_one(3).outputs
+    ((True, False, False), (True, False, False))
+    """
     return Variant("one-to-one", _only(T, 0), _only(T, 0))
 
 
 def one_to_many(T: int) -> Variant:
-    """One input gives a series of outputs, as a picture its caption (slide 67)."""
+    """One input gives a series of outputs, as a picture its caption (slide 67).
+
+    >>> one_to_many(3).inputs, one_to_many(3).outputs
+    ((True, False, False), (True, True, True))
+    """
     return Variant("one-to-many", _only(T, 0), _all(T))
 
 
 def many_to_one(T: int) -> Variant:
-    """A series of inputs gives one output, as a text its kind (slide 67)."""
+    """A series of inputs gives one output, as a text its kind (slide 67).
+
+    >>> many_to_one(3).inputs, many_to_one(3).outputs
+    ((True, True, True), (False, False, True))
+    """
     return Variant("many-to-one", _all(T), _only(T, T - 1))
 
 
@@ -47,6 +62,9 @@ def delayed_many_to_many(T: int, inputs: int | None = None) -> Variant:
 
     `column.encoder_decoder` is the network that has a part of its own for either phase, and
     `phases` its second input.
+
+    >>> delayed_many_to_many(3).inputs, delayed_many_to_many(3).outputs
+    ((True, True, False), (False, False, True))
     """
     T = _columns(T)
     n = (T + 1) // 2 if inputs is None else whole("delayed_many_to_many", "inputs", inputs, 1)
@@ -58,7 +76,11 @@ def delayed_many_to_many(T: int, inputs: int | None = None) -> Variant:
 
 
 def synchronous(T: int) -> Variant:
-    """Every input has its output at once (slides 68 and 70)."""
+    """Every input has its output at once (slides 68 and 70).
+
+    >>> synchronous(2).inputs, synchronous(2).outputs
+    ((True, True), (True, True))
+    """
     return Variant("synchronous", _all(T), _all(T))
 
 

@@ -1,7 +1,18 @@
 """The engine: Tensor, `primitive`, the backward walk and whether anything is recorded."""
 
+from minitorch_rnn.engine.anomaly import detect_anomaly, time_steps
 from minitorch_rnn.engine.hooks import Handle
-from minitorch_rnn.engine.primitive import REGISTRY, Op, composite, primitive, raw, variadic
+from minitorch_rnn.engine.primitive import (
+    REGISTRY,
+    Op,
+    composite,
+    joint,
+    kept,
+    primitive,
+    raw,
+    record,
+    variadic,
+)
 from minitorch_rnn.engine.recording import (
     enable_grad,
     is_grad_enabled,
@@ -13,8 +24,8 @@ from minitorch_rnn.engine.walk import Piece, backward, clone, seed_of, walk
 
 __all__ = [
     "Handle", "Op", "Parameter", "Piece", "REGISTRY", "Tensor", "clone", "composite", "constant",
-    "enable_grad", "is_grad_enabled", "no_grad", "primitive", "raw", "seed_of", "set_grad_enabled",
-    "tensor", "variadic", "walk",
+    "detect_anomaly", "enable_grad", "is_grad_enabled", "joint", "kept", "no_grad", "primitive",
+    "raw", "record", "seed_of", "set_grad_enabled", "tensor", "time_steps", "variadic", "walk",
 ]  # fmt: skip
 
 Tensor.backward = backward  # type: ignore[method-assign, assignment]

@@ -14,12 +14,14 @@ from typing import Any
 from numpy import ndarray
 
 from minitorch_rnn import backend
+from minitorch_rnn.engine import anomaly
 from minitorch_rnn.engine.recording import is_grad_enabled
 from minitorch_rnn.engine.tensor import Tensor, node
 from minitorch_rnn.errors import BackendError, DTypeError, ShapeError
 
 _OTHER_NAMES = {
     "dim": "axis", "keepdim": "keepdims", "correction": "ddof", "min": "low", "max": "high",
+    "start_dim": "start", "end_dim": "stop",
 }  # fmt: skip
 _CHANGEABLE = {list, ndarray}  # attributes that the caller may change afterwards
 _NUMBERS = {float, int, bool, type(None)}  # operands that nobody can change afterwards
@@ -31,10 +33,12 @@ class Op:
     """What all nodes made by one primitive share: its name, array function and rules."""
 
     __slots__ = (
-        "arity", "defaults", "forward", "name", "parameters", "recorded", "rules", "variants",
+        "arity", "defaults", "forward", "joint", "name", "parameters", "recorded", "rules",
+        "variants",
     )  # fmt: skip
 
     def __init__(self, forward: Callable[..., Any], rules: tuple[Any, ...]) -> None:
+        self.joint: Callable[..., Any] | None = None
         self.name = forward.__name__.strip("_").removeprefix("reduce_")
         self.forward = forward
         self.rules = rules
@@ -60,6 +64,25 @@ class Op:
             op.name, op.recorded = self.name, True
             self.variants[arity] = op
         return self.variants[arity]
+
+
+def joint(name: str, rule: Callable[..., Any]) -> Op:
+    """An operation with one rule for all inputs, which gives their gradients together.
+
+    For what is differentiated as a whole: a user's own function, a part that is computed again.
+    The rule is `(wanted, g, y, *inputs, *attrs)`: `wanted` says for each input whether its gradient
+    is asked for, and the answer is one gradient or None for each. `record` makes its nodes.
+    """
+    op = Op(lambda: None, ())
+    op.name, op.joint = name, rule
+    return op
+
+
+def record(op: Op, value: Any, inputs: tuple[Any, ...], attrs: tuple[Any, ...]) -> Tensor:
+    """A node of the `joint` operation `op` around the array `value`."""
+    y = node(value, op, inputs, attrs)
+    anomaly.note(y._index)
+    return y
 
 
 def primitive(*rules: Callable[..., Any] | None) -> Callable[[Callable[..., Any]], Any]:
@@ -154,25 +177,44 @@ def apply(op: Op, args: tuple[Any, ...]) -> Any:
         raise _explained(op, args, cause) from cause
     if not any_tensor:
         return y
+    if anomaly.made is not None:
+        anomaly.check_value(op.name, tuple(values), y)
     if tracked and op.recorded and is_grad_enabled():
         if constants:
-            inputs = tuple([_kept(x, v) for x, v in zip(inputs, values, strict=True)])
+            inputs = tuple([kept(x, v) for x, v in zip(inputs, values, strict=True)])
         if attrs:
             attrs = tuple([deepcopy(a) if a.__class__ in _CHANGEABLE else a for a in attrs])
         if y.dtype.kind != "f":
-            raise DTypeError(
-                f"{op.name}: an input requires a gradient, which {y.dtype} values cannot carry. "
-                "Use x.detach() where none is meant."
-            )
-        return node(y, op, inputs, attrs)
+            _check_carries(op, y, inputs)
+        y = node(y, op, inputs, attrs)
+        if anomaly.made is not None:
+            anomaly.note(y._index)
+        return y
     return node(y, None, (), ())
 
 
-def _kept(x: Any, value: Any) -> Any:
-    """An operand as the graph keeps it: of a constant its value, of a caller's array a copy."""
+def kept(x: Any, value: Any) -> Any:
+    """An operand as the graph keeps it, so that nobody can change what the rules will read.
+
+    Of a constant it keeps the value. An array of the caller's is copied, and so is a value in
+    memory that somebody else may write to: that is what a read-only array means here
+    (`from_numpy`).
+    """
     if isinstance(x, Tensor):
-        return x if x._tracked else value
+        if x._tracked:
+            return x
+        return value if value.__class__ is not ndarray or value.flags.writeable else value.copy()
     return value.copy() if backend.backend_of(value) is not None else value
+
+
+def _check_carries(op: Op, y: Any, inputs: tuple[Any, ...]) -> None:
+    # Complex values can carry a derivative where all is complex: the complex step of a gradient.
+    carriers = [x._data for x in inputs if isinstance(x, Tensor)]
+    if y.dtype.kind != "c" or any(x.dtype.kind != "c" for x in carriers):
+        raise DTypeError(
+            f"{op.name}: an input requires a gradient, which {y.dtype} values cannot carry. "
+            "Use x.detach() where none is meant."
+        )
 
 
 def _beside(values: Any, others: Sequence[Any]) -> Any:
@@ -215,6 +257,8 @@ def _explained(op: Op, args: tuple[Any, ...], cause: Exception) -> Exception:
     shapes = " and ".join(str(x.shape) for x in inputs if hasattr(x, "shape"))
     if isinstance(cause, IndexError):
         return IndexError(f"{op.name} of shape {shapes}: {cause}")
+    if isinstance(cause, ValueError) and "negative integer powers" in str(cause):
+        return DTypeError(f"{op.name}: {cause} Convert first: x.astype('float64').")
     if isinstance(cause, ValueError):
         return ShapeError(f"{op.name}: cannot compute with shapes {shapes}: {cause}")
     kinds = " and ".join(str(getattr(x, "dtype", type(x).__name__)) for x in inputs)

@@ -77,14 +77,26 @@ class no_grad(_Recording):
 
 
 class enable_grad(_Recording):
-    """Record again inside a `no_grad` block."""
+    """Record again inside a `no_grad` block.
+
+    >>> import minitorch_rnn as mt
+    >>> with mt.no_grad(), mt.enable_grad():
+    ...     mt.is_grad_enabled()
+    True
+    """
 
     def __init__(self) -> None:
         super().__init__(True)
 
 
 class set_grad_enabled(_Recording):
-    """Record from here on or not, at once; as a context manager, only until the block ends."""
+    """Record from here on or not, at once; as a context manager, only until the block ends.
+
+    >>> import minitorch_rnn as mt
+    >>> with mt.set_grad_enabled(False):
+    ...     mt.is_grad_enabled()
+    False
+    """
 
     def __init__(self, enabled: bool) -> None:
         super().__init__(enabled)
@@ -104,5 +116,10 @@ class set_grad_enabled(_Recording):
 
 
 def is_grad_enabled() -> bool:
-    """Whether operations are being recorded here and now."""
+    """Whether operations are being recorded here and now.
+
+    >>> import minitorch_rnn as mt
+    >>> mt.is_grad_enabled()
+    True
+    """
     return _grad_enabled.get()

@@ -22,7 +22,8 @@ from numpy import ndarray
 
 from minitorch_rnn import backend as backends
 from minitorch_rnn.engine.hooks import NO_HOOKS, RETAIN, Handle
-from minitorch_rnn.engine.operators import REFLECTED, Operators
+from minitorch_rnn.engine.interchange import Interchange
+from minitorch_rnn.engine.names import unknown
 from minitorch_rnn.errors import BackendError, DTypeError, GraphError, ShapeError
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ _tick = count().__next__
 _adding = threading.Lock()
 
 
-class Tensor(Operators):
+class Tensor(Interchange):
     """An array with an optional record of how it was computed.
 
     Args:
@@ -89,21 +90,6 @@ class Tensor(Operators):
     # What it holds ------------------------------------------------------------------------------
 
     @property
-    def data(self) -> Any:
-        """The value as a plain array: a read-only view on NumPy, since rules may read it later.
-
-        Assigning (`p.data = new`) is `p.update_(new)`.
-        """
-        view = self._data.view()
-        if isinstance(view, ndarray):
-            view.flags.writeable = False
-        return view
-
-    @data.setter
-    def data(self, values: Any) -> None:
-        self.update_(values)
-
-    @property
     def requires_grad(self) -> bool:
         """Whether operations on this tensor are recorded."""
         return self._tracked
@@ -120,6 +106,8 @@ class Tensor(Operators):
                 f"requires_grad: this tensor was computed by {self._op.name!r}, and only a leaf "
                 "can stop requiring a gradient. Use y.detach() for a copy without history."
             )
+        if required and isinstance(self._data, ndarray) and not self._data.flags.writeable:
+            self._data = self._data.copy()  # the memory is somebody else's: see `from_numpy`
         self._tracked = bool(required)
 
     def requires_grad_(self, required: bool = True) -> Tensor:
@@ -189,13 +177,6 @@ class Tensor(Operators):
         """Type of the elements."""
         return self._data.dtype
 
-    @property
-    def backend(self) -> str:
-        """Name of the backend the value lives on."""
-        owner = backends.backend_of(self._data)
-        assert owner is not None
-        return owner.name
-
     # Gradients ----------------------------------------------------------------------------------
 
     def register_hook(self, hook: Callable[[Tensor], Tensor | None]) -> Handle:
@@ -228,57 +209,7 @@ class Tensor(Operators):
         with _adding:  # walks of several threads may end in one leaf
             self.grad = gradient if self.grad is None else self.grad + gradient
 
-    # Leaving the graph --------------------------------------------------------------------------
-
-    def item(self) -> Any:
-        """The one element as a Python number."""
-        if self._data.size != 1:
-            raise ShapeError(f"item: the tensor has shape {self.shape}; only one element converts.")
-        return self._data.item()
-
-    def tolist(self) -> Any:
-        """The elements as nested Python lists."""
-        return self._data.tolist()
-
-    def numpy(self) -> ndarray:
-        """The value as a NumPy array: a read-only view, or a copy from a device.
-
-        Raises:
-            GraphError: if the tensor requires a gradient, which would be lost without a word.
-        """
-        if self._tracked:
-            raise GraphError(
-                "numpy: this tensor requires a gradient, and NumPy would lose it. "
-                "Use y.detach().numpy()."
-            )
-        return backends.to_numpy(self.data)
-
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> ndarray:
-        if self._data.__class__ is not ndarray:
-            raise BackendError(
-                f"numpy: this tensor lives on {self.backend!r}; use y.numpy() to copy it here."
-            )
-        return np.array(self.numpy(), dtype=dtype, copy=copy)
-
-    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
-        # NumPy comes here for `array * tensor`, which is ours, and for np.exp(tensor).
-        mine = REFLECTED.get(ufunc.__name__)
-        if mine and method == "__call__" and not options and inputs[1] is self:
-            return getattr(self, mine)(inputs[0])
-        raise DTypeError(
-            f"np.{ufunc.__name__}: NumPy would lose the graph. Use mt.{ufunc.__name__} where there "
-            f"is one, or np.{ufunc.__name__}(y.detach().numpy())."
-        )
-
-    def __dlpack__(self, **options: Any) -> Any:
-        if self._tracked:
-            raise BufferError("dlpack: this tensor requires a gradient; export y.detach().")
-        if options.get("copy") is False:
-            raise BufferError("dlpack: only a copy is exported; rules may still read the original.")
-        return self._data.copy().__dlpack__(**options)
-
-    def __dlpack_device__(self) -> Any:
-        return self._data.__dlpack_device__()
+    # As a Python value ---------------------------------------------------------------------------
 
     def __float__(self) -> float:
         return float(self.item())
@@ -313,6 +244,11 @@ class Tensor(Operators):
             "Use t = mt.index_update(t, key, v), which is differentiable, or t.update_(values)."
         )
 
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name):  # called for what is not there
+            raise unknown("Tensor", name)
+
     def __repr__(self) -> str:
         text = np.array2string(
             backends.to_numpy(self._data), separator=", ", prefix="tensor(", threshold=1000
@@ -341,7 +277,12 @@ class Tensor(Operators):
 
 
 class Parameter(Tensor):
-    """A Tensor that a Module owns and an optimiser updates: it requires a gradient."""
+    """A Tensor that a Module owns and an optimiser updates: it requires a gradient.
+
+    >>> import minitorch_rnn as mt
+    >>> mt.nn.Parameter([1.0, 2.0])
+    tensor([1., 2.], requires_grad=True)
+    """
 
     __slots__ = ()
 
@@ -367,7 +308,12 @@ def constant(array: Any) -> Tensor:
 def tensor(
     data: Any, dtype: Any = None, requires_grad: bool = False, backend: str | None = None
 ) -> Tensor:
-    """A new Tensor holding a copy of `data`; see `Tensor`."""
+    """A new Tensor holding a copy of `data`; see `Tensor`.
+
+    >>> import minitorch_rnn as mt
+    >>> mt.tensor([[1, 2], [3, 4]]).sum(axis=0)
+    tensor([4, 6])
+    """
     return Tensor(data, dtype, requires_grad, backend)
 
 

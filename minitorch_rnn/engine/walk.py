@@ -9,6 +9,7 @@ from heapq import heappop, heappush
 from typing import Any, NamedTuple
 
 from minitorch_rnn import backend
+from minitorch_rnn.engine import anomaly
 from minitorch_rnn.engine.primitive import mixed, primitive, raw
 from minitorch_rnn.engine.recording import enable_grad, is_grad_enabled
 from minitorch_rnn.engine.tensor import Tensor, constant
@@ -59,7 +60,14 @@ def seed_of(output: Tensor, gradient: Any, create_graph: bool = False) -> Any:
 
 @primitive(lambda g, y, x: g)
 def clone(x: Any) -> Any:
-    """A copy of x that shares no memory with it; gradients flow through."""
+    """A copy of x that shares no memory with it; gradients flow through.
+
+    >>> import minitorch_rnn as mt
+    >>> x = mt.tensor([1.0, 2.0], requires_grad=True)
+    >>> x.clone().sum().backward()
+    >>> x.grad
+    tensor([1., 1.])
+    """
     return x.copy()
 
 
@@ -94,17 +102,21 @@ def walk(
     wanted: dict[int, Tensor] | None,
     retain_graph: bool | None = None,
     create_graph: bool = False,
+    stop: bool = False,
 ) -> dict[int, Tensor]:
     """Send `seeds` back from `outputs`.
 
     With `wanted` (tensors by index) only the paths to those are followed and their gradients are
-    returned by index; with None every leaf that requires a gradient adds it to its `.grad`.
+    returned by index; with None every leaf that requires a gradient adds it to its `.grad`. With
+    `stop` the wanted ones are where the walk ends: it runs none of their hooks and follows no path
+    through them.
     """
     if create_graph and not is_grad_enabled():
         with enable_grad():
-            return walk(outputs, seeds, wanted, retain_graph, create_graph)
+            return walk(outputs, seeds, wanted, retain_graph, create_graph, stop)
     retain = create_graph if retain_graph is None else retain_graph
-    useful = None if wanted is None else _leading_to(wanted, outputs)
+    useful = None if wanted is None else _leading_to(wanted, outputs, stop)
+    ends: dict[int, Tensor] = wanted if stop and wanted is not None else {}
     found: dict[int, Tensor] = {}
     waiting = _Waiting()
     for y, seed in zip(outputs, seeds, strict=True):
@@ -113,7 +125,7 @@ def walk(
         waiting.add(y, seed)
     while waiting.heap:
         i, y, total, owned = waiting.newest()
-        if y._hooks:
+        if y._hooks and i not in ends:
             total, owned = _after_hooks(y, total, create_graph), False
         if (y._op is None) if wanted is None else (i in wanted):
             mine = total if owned else clone(total)
@@ -122,7 +134,7 @@ def walk(
                 y._accumulate(mine)
             else:
                 found[i] = mine
-        if y._op is not None:
+        if y._op is not None and i not in ends:
             for x, g in _contributions(y, i, total, useful, create_graph):
                 if g.__class__ is not Piece and g.shape != x._data.shape:
                     raise ShapeError(
@@ -201,14 +213,28 @@ def _contributions(
         else:
             args.append(x)
     args.extend(y._attrs)
-    return [
-        (x, rule(g, *args))
-        for x, rule in zip(inputs, op.rules, strict=True)
-        if rule is not None
-        and isinstance(x, Tensor)
-        and x._tracked
-        and (useful is None or x._index in useful)
-    ]
+    if op.joint is not None:
+        wanted = [
+            isinstance(x, Tensor) and x._tracked and (useful is None or x._index in useful)
+            for x in inputs
+        ]
+        given = zip(inputs, wanted, op.joint(wanted, g, *args), strict=True)
+        found = [(x, gx) for x, asked, gx in given if asked and gx is not None]
+    else:
+        found = [
+            (x, rule(g, *args))
+            for x, rule in zip(inputs, op.rules, strict=True)
+            if rule is not None
+            and isinstance(x, Tensor)
+            and x._tracked
+            and (useful is None or x._index in useful)
+        ]
+    if anomaly.made is not None:
+        for x, gx in found:
+            k = [x is given for given in inputs].index(True)
+            gx = gx.gradient if gx.__class__ is Piece else gx
+            anomaly.check_gradient(op.name, i, k, raw(g), raw(gx))
+    return found
 
 
 def _after_hooks(y: Tensor, total: Any, create_graph: bool) -> Any:
@@ -226,18 +252,23 @@ def _after_hooks(y: Tensor, total: Any, create_graph: bool) -> Any:
     return total
 
 
-def _leading_to(wanted: dict[int, Tensor], outputs: Sequence[Tensor]) -> set[int]:
+def _leading_to(wanted: dict[int, Tensor], outputs: Sequence[Tensor], stop: bool) -> set[int]:
     """Indices of the tensors through which a gradient reaches a wanted one."""
     reached = {y._index: y for y in outputs}
-    stack = list(outputs)
+    stack, freed = list(outputs), None
     while stack:
         y = stack.pop()
+        if stop and y._index in wanted:
+            continue
         if y._inputs is None:
-            raise _walked_before(y)
+            freed = y  # no way leads on from here; whether one was needed shows in the end
+            continue
         for x in y._inputs:
             if isinstance(x, Tensor) and x._tracked and x._index not in reached:
                 reached[x._index] = x
                 stack.append(x)
+    if freed is not None and not reached.keys() >= wanted.keys():
+        raise _walked_before(freed)
     useful: set[int] = set()
     for i in sorted(reached):  # inputs before their users
         inputs = reached[i]._inputs or ()

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Self
 
 import numpy as np
 
 from minitorch_rnn import backend
-from minitorch_rnn.engine import Parameter, Tensor
+from minitorch_rnn.engine import Handle, Parameter, Tensor
 from minitorch_rnn.errors import BackendError, DTypeError, StateError
+from minitorch_rnn.nn.hooks import ModuleHooks
 
 
 class Module:
@@ -28,6 +29,7 @@ class Module:
     """
 
     training = True
+    _hooks: ModuleHooks | None = None
 
     def __setattr__(self, name: str, value: Any) -> None:
         if isinstance(vars(self).get(name), Parameter) and type(value) is Tensor:
@@ -42,8 +44,31 @@ class Module:
         raise NotImplementedError(f"{type(self).__name__}: define forward(self, …).")
 
     def __call__(self, *args: Any, **named: Any) -> Any:
-        """`forward`."""
+        """`forward`, and the hooks around it."""
+        if self._hooks is not None:
+            return self._hooks.call(self, args, named)
         return self.forward(*args, **named)
+
+    def _own_hooks(self) -> ModuleHooks:
+        if self._hooks is None:
+            self._hooks = ModuleHooks()
+        return self._hooks
+
+    def register_forward_pre_hook(self, hook: Callable[..., Any]) -> Handle:
+        """Call `hook(module, args)` before forward; what it returns, if anything, are new args."""
+        return Handle(self._own_hooks().before, hook)
+
+    def register_forward_hook(self, hook: Callable[..., Any]) -> Handle:
+        """Call `hook(module, args, output)` after forward; it may return another output."""
+        return Handle(self._own_hooks().after, hook)
+
+    def register_full_backward_hook(self, hook: Callable[..., Any]) -> Handle:
+        """Call `hook(module, grad_input, grad_output)` when gradients have passed the module.
+
+        Both are tuples, one entry for each positional argument, None where that has no gradient,
+        and one for each output. The hook may return another grad_input.
+        """
+        return Handle(self._own_hooks().backward, hook)
 
     def named_modules(self) -> Iterator[tuple[str, Module]]:
         """This module and all below it, each once, with their paths."""
@@ -52,6 +77,30 @@ class Module:
     def modules(self) -> Iterator[Module]:
         """This module and all below it, each once."""
         return (module for _, module in self.named_modules())
+
+    def named_children(self) -> Iterator[tuple[str, Module]]:
+        """The modules right below this one, each once, also those in its lists and dictionaries."""
+        below: set[int] = set()
+        for name, module in self.named_modules():
+            if module is not self and id(module) not in below:
+                yield name, module
+                below.update(id(inner) for inner in module.modules())
+
+    def children(self) -> Iterator[Module]:
+        """The modules right below this one."""
+        return (module for _, module in self.named_children())
+
+    def apply(self, function: Callable[[Module], object]) -> Self:
+        """Call `function` with every module below and at last with this one; returns the module."""
+        for module in reversed(list(self.modules())):
+            function(module)
+        return self
+
+    def requires_grad_(self, required: bool = True) -> Self:
+        """Freeze every parameter, or train it again; returns the module."""
+        for parameter in self.parameters():
+            parameter.requires_grad = required
+        return self
 
     def named_parameters(self) -> Iterator[tuple[str, Parameter]]:
         """Every parameter once, under the first path that leads to it."""
@@ -97,7 +146,7 @@ class Module:
     def state_dict(self) -> dict[str, np.ndarray]:
         """A copy of every parameter as a NumPy array, by path."""
         found = list(self.named_parameters())
-        state = {name: backend.to_numpy(p.data).copy() for name, p in found}
+        state = {name: np.array(backend.to_numpy(p._data)) for name, p in found}
         if len(state) < len(found):
             twice = [name for name, _ in found if [n for n, _ in found].count(name) > 1]
             raise StateError(f"{self!r}: two parameters have the path {twice[0]!r}.")
@@ -159,14 +208,14 @@ def as_input(module: Module, name: str, values: Any, like: Tensor) -> Tensor:
     if isinstance(values, list | tuple):
         values = Tensor(values, like.dtype, backend=like.backend)
     tensor = values if isinstance(values, Tensor) else Tensor(values)
-    own = type(module).__name__.lower()
     if tensor.backend != like.backend:
         raise BackendError(
             f"{module!r}: {name} is on {tensor.backend!r}, the parameters on {like.backend!r}. "
-            f"Move one of them: {name}.to({like.backend!r}) or {own}.to({tensor.backend!r})."
+            f"Move one of them: {name}.to({like.backend!r}), or the module with "
+            f".to({tensor.backend!r})."
         )
     if tensor.dtype != like.dtype:
-        other = f" or {own}.to('{tensor.dtype}')" if tensor.dtype.kind == "f" else ""
+        other = f", or the module with .to('{tensor.dtype}')" if tensor.dtype.kind == "f" else ""
         raise DTypeError(
             f"{module!r}: {name} is {tensor.dtype}, the parameters are {like.dtype}. "
             f"Convert: {name}.astype('{like.dtype}'){other}."
@@ -176,7 +225,7 @@ def as_input(module: Module, name: str, values: Any, like: Tensor) -> Tensor:
 
 def _array(value: Any) -> np.ndarray:
     if isinstance(value, Tensor):
-        value = value.data
+        value = value._data
     elif hasattr(value, "detach"):
         value = value.detach()
     return backend.to_numpy(value)

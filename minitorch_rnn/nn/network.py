@@ -60,15 +60,15 @@ class RecurrentNetwork(Module):
                 f"known are {', '.join(map(repr, OUTPUTS))}."
             )
         self.rnn = RNN(input_size, hidden_size, dtype=dtype, rng=rng, **options)
-        self.output = Linear(hidden_size, output_size, bias=self.rnn.has_bias, dtype=dtype, rng=rng)
+        self.output = Linear(hidden_size, output_size, bias=self.rnn.bias, dtype=dtype, rng=rng)
         self.output_activation = output_activation
 
-    def logits(self, x: Any, h_0: Any = None) -> tuple[Tensor, Tensor]:
+    def logits(self, x: Any, hx: Any = None) -> tuple[Tensor, Tensor]:
         """z_o(t) for all t, (T, B, O), which `cross_entropy` takes; and the last state."""
-        states, h_n = self.rnn(x, h_0)
+        states, h_n = self.rnn(x, hx)
         return self.output(states), h_n
 
-    def forward(self, x: Any, h_0: Any = None) -> tuple[Tensor, Tensor]:
-        """Y(t) for all t, (T, B, O), and the last state (L, B, H); x and h_0 as in `RNN`."""
-        z, h_n = self.logits(x, h_0)
+    def forward(self, x: Any, hx: Any = None) -> tuple[Tensor, Tensor]:
+        """Y(t) for all t, (T, B, O), and the last state (L, B, H); x and hx as in `RNN`."""
+        z, h_n = self.logits(x, hx)
         return OUTPUTS[self.output_activation](z), h_n

@@ -1,5 +1,6 @@
 """Every operation beside its derivatives; at the end, the table of Tensor's methods."""
 
+import functools
 from typing import Any
 
 from minitorch_rnn import backend
@@ -54,6 +55,7 @@ from minitorch_rnn.ops.elementwise import (
     tan,
     tanh,
 )
+from minitorch_rnn.ops.exchange import from_dlpack, from_numpy
 from minitorch_rnn.ops.indexing import getitem, index_add, index_update, take_along_axis
 from minitorch_rnn.ops.linalg import einsum, linear, matmul, outer
 from minitorch_rnn.ops.reduction import (
@@ -100,35 +102,43 @@ from minitorch_rnn.ops.shape import (
 __all__ = [
     "absolute", "add", "arange", "arctan", "argmax", "argmin", "astype", "bitwise_and",
     "bitwise_or", "broadcast_to", "clip", "clone", "concatenate", "cos", "cumsum", "divide",
-    "einsum", "equal", "erf", "exp", "expm1", "eye", "flatten", "flip", "floor_divide", "full",
-    "getitem", "greater", "greater_equal", "index_add", "index_update", "invert", "less",
-    "less_equal", "linear", "log", "log1p", "log_softmax", "logsumexp", "matmul", "maximum", "mean",
-    "minimum", "moveaxis", "multiply", "negative", "norm", "not_equal", "ones", "ones_like",
-    "outer", "pad", "permute", "power", "prod", "rand", "randn", "reduce_all", "reduce_any",
-    "reduce_max", "reduce_min", "reduce_sum", "relu", "remainder", "repeat", "reshape", "roll",
-    "sigmoid", "sign", "sin", "softmax", "softplus", "split", "sqrt", "squeeze", "stack",
-    "std",
-    "subtract", "sum_to", "swapaxes", "take_along_axis", "tan", "tanh", "tile", "to", "transpose",
-    "unsqueeze", "var", "where", "zeros", "zeros_like",
+    "einsum", "equal", "erf", "exp", "expm1", "eye", "flatten", "flip", "floor_divide",
+    "from_dlpack", "from_numpy", "full", "getitem", "greater", "greater_equal", "index_add",
+    "index_update", "invert", "less", "less_equal", "linear", "log", "log1p", "log_softmax",
+    "logsumexp", "matmul", "maximum", "mean", "minimum", "moveaxis", "multiply", "negative", "norm",
+    "not_equal", "ones", "ones_like", "outer", "pad", "permute", "power", "prod", "rand", "randn",
+    "reduce_all", "reduce_any", "reduce_max", "reduce_min", "reduce_sum", "relu", "remainder",
+    "repeat", "reshape", "roll", "sigmoid", "sign", "sin", "softmax", "softplus", "split", "sqrt",
+    "squeeze", "stack", "std", "subtract", "sum_to", "swapaxes", "take_along_axis", "tan", "tanh",
+    "tile", "to", "transpose", "unsqueeze", "var", "where", "zeros", "zeros_like",
 ]  # fmt: skip
 
 
 def to(x: Tensor, target: Any) -> Any:
-    """x on another backend ("numpy", "cupy") or in another dtype ("float32", np.float64).
+    """x on another backend ("numpy" or "cpu", "cupy" or "cuda") or in another dtype ("float32").
 
     A change of backend leaves the graph behind, so x must not be part of one; a change of dtype is
     an operation like any other.
+
+    Raises:
+        BackendError: if x was computed in a graph, or the backend is not there.
+        DTypeError: if there is no such dtype.
+
+    >>> import minitorch_rnn as mt
+    >>> mt.tensor([1.0]).to("cpu").to("float32").dtype
+    dtype('float32')
     """
-    if not isinstance(target, str) or target not in backend.names():
+    there = backend.place(target)
+    if there is None:
         return astype(x, target)
-    if target == x.backend:
+    if there == x.backend:
         return x
     if not x.is_leaf:
         raise BackendError(
             f"to({target!r}): this tensor was computed on {x.backend!r}, and a graph does not "
             "cross backends. Move the inputs, or y.detach()."
         )
-    return Tensor(backend.to_numpy(x.data), None, x.requires_grad, target)
+    return Tensor(backend.to_numpy(x._data), None, x.requires_grad, there)
 
 
 def _swapped(operation: Any) -> Any:
@@ -149,8 +159,14 @@ def _in_place(operation: Any) -> Any:
     return assign
 
 
-def _of_sizes(operation: Any) -> Any:
-    return lambda self, *shape: operation(self, sizes(shape))
+def _of_sizes(operation: Any, none: Any = ()) -> Any:
+    """The method that takes its sizes one by one, too: x.reshape(2, 3) and x.reshape((2, 3))."""
+
+    @functools.wraps(operation)
+    def method(self: Tensor, *shape: Any) -> Any:
+        return operation(self, sizes(shape) if shape else none)
+
+    return method
 
 
 METHODS: dict[str, Any] = {
@@ -174,13 +190,14 @@ METHODS: dict[str, Any] = {
     "index_update": index_update, "log": log, "log1p": log1p, "log_softmax": log_softmax,
     "logsumexp": logsumexp, "matmul": matmul, "max": reduce_max, "maximum": maximum, "mean": mean,
     "min": reduce_min, "minimum": minimum, "moveaxis": moveaxis,
-    "mT": property(lambda self: swapaxes(self, -1, -2)), "norm": norm,
+    "mT": property(lambda self: swapaxes(self, -1, -2), doc="The matrices transposed."),
+    "norm": norm,
     "permute": _of_sizes(permute), "pow": power, "prod": prod, "relu": relu, "repeat": repeat,
     "reshape": _of_sizes(reshape), "roll": roll, "sigmoid": sigmoid, "sign": sign, "sin": sin,
     "softmax": softmax, "softplus": softplus, "split": split, "sqrt": sqrt, "squeeze": squeeze,
     "std": std, "sum": reduce_sum, "swapaxes": swapaxes, "T": property(transpose),
     "take_along_axis": take_along_axis, "tan": tan, "tanh": tanh, "tile": tile, "to": to,
-    "transpose": lambda self, *axes: transpose(self, sizes(axes) if axes else None),
+    "transpose": _of_sizes(transpose, None),
     "unsqueeze": unsqueeze, "var": var,
 }  # fmt: skip
 

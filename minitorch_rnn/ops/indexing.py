@@ -83,8 +83,16 @@ def _getitem(x, key):
 def getitem(x, key):
     """x[key] for integers, slices, negative steps, `...`, None, boolean masks, integer arrays.
 
+    NumPy's rules, also where PyTorch has others: x[1, :, [3, 3]] puts the axis of the array first.
+    What is read twice gets both gradients.
+
     Raises:
         IndexError: if an index is out of range, or is neither integer nor boolean.
+
+    >>> import minitorch_rnn as mt
+    >>> x = mt.tensor([1.0, 2.0, 3.0], requires_grad=True)
+    >>> mt.autograd.grad(x[[0, 0, -1]].sum(), x)
+    (tensor([2., 0., 1.]),)
     """
     return _getitem(x, _key(x, key))
 
@@ -115,10 +123,15 @@ def _index_update(x, value, key):
 def index_update(x, key, value):
     """A copy of x with x[key] replaced by `value`: the differentiable form of `x[key] = value`.
 
-    Where an index is repeated one of its values wins, and only that one gets a gradient.
+    Where an index is repeated one of its values wins, and only that one gets a gradient. What was
+    replaced gets 0. PyTorch's `index_put`.
 
-    >>> from minitorch_rnn import index_update, tensor
-    >>> index_update(tensor([1.0, 2.0, 3.0]), 0, 9.0)
+    Raises:
+        IndexError: as `getitem`.
+        BackendError: if x and `value` live on two backends.
+
+    >>> import minitorch_rnn as mt
+    >>> mt.index_update(mt.tensor([1.0, 2.0, 3.0]), 0, 9.0)
     tensor([9., 2., 3.])
     """
     _check_backends("index_update", x, value)
@@ -139,8 +152,11 @@ def _index_add(x, value, key):
 def index_add(x, key, value):
     """A copy of x with `value` added to x[key]; where an index is repeated, all are added.
 
-    >>> from minitorch_rnn import index_add, tensor
-    >>> index_add(tensor([0.0, 0.0]), [1, 1, 0], 1.0)
+    PyTorch's `index_put` with `accumulate=True`; its `index_add` wants an axis as well. Raises what
+    `index_update` does.
+
+    >>> import minitorch_rnn as mt
+    >>> mt.index_add(mt.tensor([0.0, 0.0]), [1, 1, 0], 1.0)
     tensor([1., 2.])
     """
     _check_backends("index_add", x, value)
@@ -155,10 +171,16 @@ def _check_backends(name, x, value):
 
 @composite
 def take_along_axis(x, indices, axis=-1):
-    """y[…, i, …] = x[…, indices[…, i, …], …]: pick along one axis (PyTorch's `gather`).
+    """y[…, i, …] = x[…, indices[…, i, …], …]: pick along one axis.
 
-    >>> from minitorch_rnn import take_along_axis, tensor
-    >>> take_along_axis(tensor([[1.0, 2.0], [3.0, 4.0]]), tensor([[1], [0]]), axis=1)
+    PyTorch's `take_along_dim`, or `gather`. Other axes of size 1 are broadcast. Each time that an
+    element is picked adds to its gradient.
+
+    Raises:
+        ShapeError: if x and the indices differ in their number of axes.
+
+    >>> import minitorch_rnn as mt
+    >>> mt.take_along_axis(mt.tensor([[1.0, 2.0], [3.0, 4.0]]), mt.tensor([[1], [0]]), axis=1)
     tensor([[2.],
             [3.]])
     """

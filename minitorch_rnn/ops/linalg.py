@@ -2,6 +2,8 @@
 
 import math
 
+import numpy as np
+
 from minitorch_rnn.backend import namespace
 from minitorch_rnn.engine import primitive, raw, variadic
 from minitorch_rnn.errors import ShapeError
@@ -26,7 +28,14 @@ def _matmul_vjp_b(g, y, a, b):
 
 @primitive(_matmul_vjp_a, _matmul_vjp_b)
 def matmul(a, b):
-    """The matrix product a @ b: vectors, matrices and broadcast batches of matrices, as NumPy."""
+    """The matrix product a @ b: vectors, matrices and broadcast batches of matrices, as NumPy.
+
+        (…, n, k) @ (…, k, m) -> (…, n, m),  (k,) @ (…, k, m) -> (…, m),  (…, n, k) @ (k,) -> (…, n)
+
+    >>> import minitorch_rnn as mt
+    >>> mt.matmul(mt.tensor([[1.0, 2.0], [3.0, 4.0]]), mt.tensor([1.0, 1.0]))
+    tensor([3., 7.])
+    """
     return a @ b
 
 
@@ -43,7 +52,17 @@ def _linear_vjp_bias(g, y, x, weight, bias):
 
 @primitive(lambda g, y, x, weight, bias: g @ weight, _linear_vjp_weight, _linear_vjp_bias)
 def linear(x, weight, bias=None):
-    """y = x Wᵀ + b over the last axis: x (…, I), W (O, I), b (O,) or None, y (…, O)."""
+    """y = x Wᵀ + b over the last axis: x (…, I), W (O, I), b (O,) or None, y (…, O).
+
+    PyTorch's `nn.functional.linear`.
+
+    Raises:
+        ShapeError: if W or b has other axes, or x another last axis than I.
+
+    >>> import minitorch_rnn as mt
+    >>> mt.linear(mt.tensor([1.0, 2.0]), mt.tensor([[3.0, 4.0]]), mt.tensor([5.0]))
+    tensor([16.])
+    """
     if weight.ndim != 2 or (bias is not None and bias.shape != weight.shape[:1]):
         raise ShapeError(
             f"linear: the weight has shape {weight.shape}, the bias "
@@ -59,7 +78,17 @@ def linear(x, weight, bias=None):
 
 
 def outer(a, b):
-    """y[i, j] = a[i] b[j], of two vectors."""
+    """y[i, j] = a[i] b[j], of two vectors.
+
+    Raises:
+        ShapeError: if a or b is not a vector.
+
+    >>> import minitorch_rnn as mt
+    >>> mt.outer(mt.tensor([1.0, 2.0]), mt.tensor([3.0, 4.0]))
+    tensor([[3., 4.],
+            [6., 8.]])
+    """
+    a, b = (np.asarray(x) if isinstance(x, list | tuple) else x for x in (a, b))
     if a.ndim != 1 or b.ndim != 1:
         raise ShapeError(f"outer: shapes {a.shape} and {b.shape}; two vectors are needed.")
     return unsqueeze(a, -1) * b
@@ -94,12 +123,15 @@ _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 def einsum(subscripts, *operands):
     """Sums of products by index letters, as NumPy's einsum in its string form.
 
-    >>> from minitorch_rnn import einsum, tensor
-    >>> einsum("ij,j->i", tensor([[1.0, 2.0], [3.0, 4.0]]), tensor([1.0, 1.0]))
-    tensor([3., 7.])
+    Any number of operands, "..." and repeated letters ("ii" reads the diagonal); each operand is
+    differentiable.
 
     Raises:
         ShapeError: if the pattern does not fit the operands.
+
+    >>> import minitorch_rnn as mt
+    >>> mt.einsum("ij,j->i", mt.tensor([[1.0, 2.0], [3.0, 4.0]]), mt.tensor([1.0, 1.0]))
+    tensor([3., 7.])
     """
     pattern = subscripts.replace(" ", "")
     left, arrow, result = pattern.partition("->")

@@ -1,6 +1,7 @@
 """Operations that combine the elements along one axis, several, or all of them.
 
-`axis` and `keepdims` as in NumPy; `dim` and `keepdim` mean the same.
+`axis` and `keepdims` as in NumPy; `dim` and `keepdim` mean the same. Sums of float16 are added up
+in float32 and given in float16; integers become what NumPy makes of them.
 """
 
 import math
@@ -35,7 +36,12 @@ def _count(x, axis):
 @primitive(lambda g, y, x, axis, keepdims: broadcast_to(_kept(g, x, axis, keepdims), x.shape))
 @widened
 def reduce_sum(x, axis=None, keepdims=False):
-    """The sum along `axis`."""
+    """The sum along `axis`: `sum`. Booleans are counted, and small integers added up in 64 bits.
+
+    >>> import minitorch_rnn as mt
+    >>> mt.sum(mt.ones(2, 3), axis=1)
+    tensor([3., 3.])
+    """
     return x.sum(axis=axis, keepdims=keepdims)
 
 
@@ -45,7 +51,13 @@ def reduce_sum(x, axis=None, keepdims=False):
     )
 )
 def mean(x, axis=None, keepdims=False):
-    """The mean along `axis`; float16 is added up in float32."""
+    """The mean along `axis`; of integers a float.
+
+    >>> import minitorch_rnn as mt
+    >>> x = mt.tensor([1.0, 2.0, 3.0, 6.0], requires_grad=True)
+    >>> mt.mean(x).item(), mt.autograd.grad(mt.mean(x), x)
+    (3.0, (tensor([0.25, 0.25, 0.25, 0.25]),))
+    """
     return x.mean(axis=axis, keepdims=keepdims)
 
 
@@ -65,6 +77,11 @@ def var(x, axis=None, ddof=0, keepdims=False):
     """The mean squared distance from the mean, its sum divided by n - ddof.
 
     `ddof` is 0 as in NumPy; PyTorch calls it `correction`, and its default is 1. nan if n <= ddof.
+
+    >>> import minitorch_rnn as mt
+    >>> x = mt.tensor([1.0, 3.0])
+    >>> mt.var(x), mt.var(x, correction=1)
+    (tensor(1.), tensor(2.))
     """
     centred = x - x.mean(axis=axis, keepdims=True)
     scale = _count(x, axis) * _per_degree(x, axis, ddof)
@@ -82,7 +99,13 @@ def _std_vjp(g, y, x, axis, ddof, keepdims):
 @primitive(_std_vjp)
 @widened
 def std(x, axis=None, ddof=0, keepdims=False):
-    """The square root of `var`; the slope of a constant x is 0."""
+    """The square root of `var`; the slope of a constant x is 0.
+
+    >>> import minitorch_rnn as mt
+    >>> x = mt.tensor([2.0, 2.0], requires_grad=True)
+    >>> mt.autograd.grad(mt.std(x), x)
+    (tensor([0., 0.]),)
+    """
     return namespace(x).sqrt(var(x, axis, ddof, keepdims))
 
 
@@ -95,13 +118,28 @@ def _extreme_vjp(g, y, x, axis, keepdims):
 
 @primitive(_extreme_vjp)
 def reduce_max(x, axis=None, keepdims=False):
-    """The largest element along `axis`; equal ones share the gradient evenly."""
+    """The largest element along `axis`: `max`. Equal ones share the gradient evenly, and nan wins.
+
+    PyTorch's `amax`; there is no pair with the indices, for which see `argmax`.
+
+    >>> import minitorch_rnn as mt
+    >>> x = mt.tensor([1.0, 3.0, 3.0], requires_grad=True)
+    >>> mt.autograd.grad(mt.max(x), x)
+    (tensor([0. , 0.5, 0.5]),)
+    """
     return x.max(axis=axis, keepdims=keepdims)
 
 
 @primitive(_extreme_vjp)
 def reduce_min(x, axis=None, keepdims=False):
-    """The smallest element along `axis`; equal ones share the gradient evenly."""
+    """The smallest element along `axis`: `min`. Equal ones share the gradient evenly, and nan wins.
+
+    PyTorch's `amin`; there is no pair with the indices, for which see `argmin`.
+
+    >>> import minitorch_rnn as mt
+    >>> mt.min(mt.tensor([[3.0, 1.0], [2.0, 4.0]]), axis=1)
+    tensor([1., 2.])
+    """
     return x.min(axis=axis, keepdims=keepdims)
 
 
@@ -109,11 +147,10 @@ def reduce_min(x, axis=None, keepdims=False):
 def prod(x, axis=None, keepdims=False):
     """The product along `axis`, by halves: its derivatives are exact at zeros, of every order.
 
-    >>> from minitorch_rnn import tensor
-    >>> x = tensor([0.0, 2.0, 3.0], requires_grad=True)
-    >>> x.prod().backward()
-    >>> x.grad
-    tensor([6., 0., 0.])
+    >>> import minitorch_rnn as mt
+    >>> x = mt.tensor([0.0, 2.0, 3.0], requires_grad=True)
+    >>> mt.autograd.grad(mt.prod(x), x)
+    (tensor([6., 0., 0.]),)
     """
     gone = _axes(x, axis, "prod")
     if x.dtype.kind in "bui":  # as NumPy: small integers would overflow
@@ -137,7 +174,15 @@ def prod(x, axis=None, keepdims=False):
 )
 @widened
 def logsumexp(x, axis=None, keepdims=False):
-    """y = ln(sum(e**x)) along `axis`, without overflow; -inf where every x is -inf."""
+    """y = ln(sum(e**x)) along `axis`, without overflow; -inf where every x is -inf.
+
+    The slope is softmax(x), and 0 where every x is -inf. Integers become the default dtype.
+
+    >>> import minitorch_rnn as mt
+    >>> x = mt.tensor([1000.0, 1000.0], requires_grad=True)
+    >>> mt.autograd.grad(mt.logsumexp(x), x)
+    (tensor([0.5, 0.5]),)
+    """
     x = floating(x)
     xp = namespace(x)
     top = _finite(x.max(axis=axis, keepdims=True))
@@ -154,7 +199,15 @@ def _finite(x):
 @primitive(lambda g, y, x, axis: y * (g - reduce_sum(g * y, axis, True)))
 @widened
 def softmax(x, axis=-1):
-    """Probabilities along `axis`: y = e**x / sum(e**x)."""
+    """Probabilities along `axis`: y = e**x / sum(e**x), without overflow.
+
+    The last axis is the default; PyTorch wants `dim`. Integers become the default dtype.
+
+    >>> import minitorch_rnn as mt
+    >>> mt.softmax(mt.tensor([[1000.0, 1000.0], [1000.0, 0.0]]))
+    tensor([[0.5, 0.5],
+            [1. , 0. ]])
+    """
     x = floating(x)
     if not x.size:
         return x.copy()
@@ -170,7 +223,14 @@ def _log_softmax_vjp(g, y, x, axis):
 @primitive(_log_softmax_vjp)
 @widened
 def log_softmax(x, axis=-1):
-    """Log-probabilities along `axis`: y = x - ln(sum(e**x))."""
+    """Log-probabilities along `axis`: y = x - ln(sum(e**x)), without overflow.
+
+    Finite where the probability itself would be rounded to 0; otherwise as `softmax`.
+
+    >>> import minitorch_rnn as mt
+    >>> mt.log_softmax(mt.tensor([1000.0, 0.0]))
+    tensor([    0., -1000.])
+    """
     x = floating(x)
     if not x.size:
         return x.copy()
@@ -186,7 +246,13 @@ def _cumsum_vjp(g, y, x, axis):
 @primitive(_cumsum_vjp)
 @widened
 def cumsum(x, axis=None):
-    """Running sums along `axis`; None means along the flattened x."""
+    """Running sums along `axis`; None means along the flattened x. The gradient sums from behind.
+
+    >>> import minitorch_rnn as mt
+    >>> x = mt.tensor([1.0, 2.0, 3.0], requires_grad=True)
+    >>> mt.cumsum(x).tolist(), mt.autograd.grad(mt.cumsum(x).sum(), x)
+    ([1.0, 3.0, 6.0], (tensor([3., 2., 1.]),))
+    """
     return x.cumsum(axis=axis)
 
 
@@ -205,10 +271,18 @@ def _norm(x, axis, keepdims):
 
 @composite
 def norm(x, ord=2, axis=None, keepdims=False):
-    """The Euclidean norm along `axis`: sqrt(sum(x^2)); the slope at 0 is 0.
+    """The Euclidean norm along `axis`: y = sqrt(sum(x**2)); the slope is x / y, and 0 at 0.
+
+    Of all elements without an axis. PyTorch's `linalg.vector_norm`.
 
     Raises:
         ValueError: if `ord` is another than 2; write x.abs().sum() or x.abs().max() for those.
+
+    >>> import minitorch_rnn as mt
+    >>> x = mt.tensor([[3.0, 4.0], [0.0, 0.0]], requires_grad=True)
+    >>> mt.autograd.grad(mt.norm(x, axis=1).sum(), x)
+    (tensor([[0.6, 0.8],
+             [0. , 0. ]]),)
     """
     if ord not in (2, None):
         raise ValueError(
@@ -219,23 +293,43 @@ def norm(x, ord=2, axis=None, keepdims=False):
 
 @primitive(None)
 def argmax(x, axis=None, keepdims=False):
-    """Index of the first largest element along `axis`."""
+    """Index of the first largest element along `axis`, without an axis in the flattened x; int64.
+
+    >>> import minitorch_rnn as mt
+    >>> mt.argmax(mt.tensor([[1.0, 9.0, 9.0], [7.0, 3.0, 0.0]]), axis=1)
+    tensor([1, 0])
+    """
     return namespace(x).argmax(x, axis=axis, keepdims=keepdims)
 
 
 @primitive(None)
 def argmin(x, axis=None, keepdims=False):
-    """Index of the first smallest element along `axis`."""
+    """Index of the first smallest element along `axis`, without an axis in the flattened x; int64.
+
+    >>> import minitorch_rnn as mt
+    >>> mt.argmin(mt.tensor([3.0, 1.0, 1.0]))
+    tensor(1)
+    """
     return namespace(x).argmin(x, axis=axis, keepdims=keepdims)
 
 
 @primitive(None)
 def reduce_all(x, axis=None, keepdims=False):
-    """Whether every element along `axis` holds."""
+    """Whether every element along `axis` holds, that is, differs from 0: `all`.
+
+    >>> import minitorch_rnn as mt
+    >>> mt.all(mt.tensor([[True, True], [True, False]]), axis=1)
+    tensor([ True, False])
+    """
     return x.all(axis=axis, keepdims=keepdims)
 
 
 @primitive(None)
 def reduce_any(x, axis=None, keepdims=False):
-    """Whether some element along `axis` holds."""
+    """Whether some element along `axis` holds, that is, differs from 0: `any`.
+
+    >>> import minitorch_rnn as mt
+    >>> mt.any(mt.tensor([[True, False], [False, False]]), axis=1)
+    tensor([ True, False])
+    """
     return x.any(axis=axis, keepdims=keepdims)

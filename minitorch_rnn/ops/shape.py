@@ -2,6 +2,7 @@
 
 `sum_to` and `broadcast_to` are adjoint twins: each is the other's derivative. Every rule of a
 broadcasting operation ends in `fit`, which calls `sum_to` only where broadcasting took place.
+Sizes that do not fit are a ShapeError, an axis out of range is an IndexError.
 """
 
 import functools
@@ -50,7 +51,15 @@ def widened(function):
 
 @primitive(lambda g, y, x, shape: fit(g, x.shape))
 def broadcast_to(x, shape):
-    """x repeated, without copying, along new axes and axes of size 1 until it has `shape`."""
+    """x repeated, without copying, along new axes and axes of size 1 until it has `shape`.
+
+    PyTorch's `expand`, without its -1; the gradient is summed over the copies.
+
+    >>> import minitorch_rnn as mt
+    >>> x = mt.tensor([1.0, 2.0], requires_grad=True)
+    >>> mt.autograd.grad(mt.broadcast_to(x, (3, 2)).sum(), x)
+    (tensor([3., 3.]),)
+    """
     return namespace(x).broadcast_to(x, shape)
 
 
@@ -69,10 +78,13 @@ def _concatenate_vjp(i, g, *args):
 
 @composite
 def concatenate(tensors, axis=0):
-    """Join tensors along an existing axis; None means the flattened tensors.
+    """Join tensors along an existing axis; None means the flattened tensors. PyTorch's `cat`.
 
-    >>> from minitorch_rnn import concatenate, tensor
-    >>> concatenate([tensor([1.0, 2.0]), tensor([3.0])])
+    Raises:
+        ShapeError: if there is none, or they differ in another axis.
+
+    >>> import minitorch_rnn as mt
+    >>> mt.concatenate([mt.tensor([1.0, 2.0]), mt.tensor([3.0])])
     tensor([1., 2., 3.])
     """
     tensors = _several("concatenate", tensors)
@@ -83,16 +95,35 @@ def concatenate(tensors, axis=0):
 
 @primitive(lambda g, y, x, axis: flip(g, axis))
 def flip(x, axis=None):
-    """x with the order of its elements reversed along `axis`; None means along every axis."""
+    """x with the order of its elements reversed along `axis`; None means along every axis.
+
+    >>> import minitorch_rnn as mt
+    >>> mt.flip(mt.tensor([1, 2, 3]))
+    tensor([3, 2, 1])
+    """
     return namespace(x).flip(x, axis=axis)
 
 
 @composite
 def moveaxis(x, source, destination):
-    """x with one axis moved to another position; the others keep their order."""
-    axes = list(range(x.ndim))
-    moved = axes.pop(axis_of("moveaxis", x, source))
-    axes.insert(axis_of("moveaxis", x, destination), moved)
+    """x with one axis, or several, moved to other positions; the others keep their order.
+
+    Raises:
+        ShapeError: if source and destination name different numbers of axes.
+
+    >>> import minitorch_rnn as mt
+    >>> mt.moveaxis(mt.zeros(2, 3, 4), 0, -1).shape
+    (3, 4, 2)
+    """
+    sources, places = (
+        [axis_of("moveaxis", x, a) for a in (axes if isinstance(axes, tuple | list) else (axes,))]
+        for axes in (source, destination)
+    )
+    if len(set(sources)) != len(set(places)):
+        raise ShapeError(f"moveaxis: from {source} to {destination}; give as many to as from.")
+    axes = [a for a in range(x.ndim) if a not in sources]
+    for place, moved in sorted(zip(places, sources, strict=True)):
+        axes.insert(place, moved)
     return permute(x, tuple(axes))
 
 
@@ -109,8 +140,10 @@ def _pad(x, pad_width, value):
 def pad(x, pad_width, value=0.0):
     """x with `value` added around it; `pad_width` as in NumPy: n, (before, after) or one per axis.
 
-    >>> from minitorch_rnn import pad, tensor
-    >>> pad(tensor([1.0, 2.0]), (1, 0))
+    (PyTorch's `nn.functional.pad` lists the last axis first.)
+
+    >>> import minitorch_rnn as mt
+    >>> mt.pad(mt.tensor([1.0, 2.0]), (1, 0))
     tensor([0., 1., 2.])
     """
     widths = np.broadcast_to(np.asarray(pad_width), (x.ndim, 2)).tolist()
@@ -123,7 +156,12 @@ def _permute_vjp(g, y, x, axes):
 
 @primitive(_permute_vjp)
 def permute(x, axes):
-    """x with its axes in the order `axes`."""
+    """x with its axes in the order `axes`; NumPy calls it `transpose`.
+
+    >>> import minitorch_rnn as mt
+    >>> mt.permute(mt.zeros(2, 3, 4), (2, 0, 1)).shape
+    (4, 2, 3)
+    """
     return x.transpose(axes)
 
 
@@ -131,7 +169,12 @@ def permute(x, axes):
 def repeat(x, repeats, axis=None):
     """Each element repeated `repeats` times along `axis`; None means in the flattened x.
 
-    NumPy's meaning; PyTorch's `repeat` is `tile`.
+    NumPy's meaning, PyTorch's `repeat_interleave`; PyTorch's `repeat` is `tile`. `repeats` may be
+    several, one for each element. The gradients of the copies are summed.
+
+    >>> import minitorch_rnn as mt
+    >>> mt.repeat(mt.tensor([1.0, 2.0]), 2)
+    tensor([1., 1., 2., 2.])
     """
     if axis is None:
         x, axis = reshape(x, (-1,)), 0
@@ -143,7 +186,13 @@ def repeat(x, repeats, axis=None):
 
 @primitive(lambda g, y, x, shape: reshape(g, x.shape))
 def reshape(x, shape):
-    """The same elements in the same order in another shape; one size may be -1."""
+    """The same elements in the same order in another shape; one size may be -1.
+
+    >>> import minitorch_rnn as mt
+    >>> mt.reshape(mt.arange(6), (2, -1))
+    tensor([[0, 1, 2],
+            [3, 4, 5]])
+    """
     return x.reshape(shape)
 
 
@@ -153,7 +202,14 @@ def _negated(shift):
 
 @primitive(lambda g, y, x, shift, axis: roll(g, _negated(shift), axis))
 def roll(x, shift, axis=None):
-    """x with elements shifted along `axis`; those that leave at one end come in at the other."""
+    """x with elements shifted along `axis`; those that leave at one end come in at the other.
+
+    None means along the flattened x; several axes take several shifts.
+
+    >>> import minitorch_rnn as mt
+    >>> mt.roll(mt.tensor([1, 2, 3]), 1)
+    tensor([3, 1, 2])
+    """
     return namespace(x).roll(x, shift, axis=axis)
 
 
@@ -161,10 +217,14 @@ def roll(x, shift, axis=None):
 def split(x, sections, axis=0):
     """A list of parts of x along `axis`: `sections` equal ones, or cut at the given indices.
 
-    NumPy's meaning; PyTorch's `split` takes the size of a part.
+    NumPy's meaning, PyTorch's `tensor_split`; PyTorch's `split` takes the size of a part.
 
     Raises:
         ShapeError: if the axis cannot be cut into that many equal parts.
+
+    >>> import minitorch_rnn as mt
+    >>> mt.split(mt.arange(4), 2)
+    [tensor([0, 1]), tensor([2, 3])]
     """
     axis = axis_of("split", x, axis)
     length = x.shape[axis]
@@ -180,7 +240,14 @@ def split(x, sections, axis=0):
 
 @primitive(lambda g, y, x, axis: reshape(g, x.shape))
 def squeeze(x, axis=None):
-    """x without `axis`, which must have size 1; None drops every axis of size 1."""
+    """x without `axis`, which must have size 1; None drops every axis of size 1.
+
+    (PyTorch leaves an axis of another size as it is; here it is a ShapeError.)
+
+    >>> import minitorch_rnn as mt
+    >>> mt.squeeze(mt.zeros(2, 1, 3), 1).shape
+    (2, 3)
+    """
     return x.squeeze(axis)
 
 
@@ -196,7 +263,16 @@ def _stack(*args):
 
 @composite
 def stack(tensors, axis=0):
-    """Join tensors of one shape along a new axis."""
+    """Join tensors of one shape along a new axis.
+
+    Raises:
+        ShapeError: if there is none, or their shapes differ.
+
+    >>> import minitorch_rnn as mt
+    >>> mt.stack([mt.tensor([1.0, 2.0]), mt.tensor([3.0, 4.0])], axis=1)
+    tensor([[1., 3.],
+            [2., 4.]])
+    """
     return _stack(*_several("stack", tensors), axis)
 
 
@@ -210,7 +286,15 @@ def _several(name: str, tensors: Any) -> list[Any]:
 @primitive(lambda g, y, x, shape: broadcast_to(g, x.shape))
 @widened
 def sum_to(x, shape):
-    """The sum of x over the axes along which `shape` would have been broadcast to x's shape."""
+    """The sum of x over the axes along which `shape` would have been broadcast to x's shape.
+
+    PyTorch's `sum_to_size`. float16 is added up in float32.
+
+    >>> import minitorch_rnn as mt
+    >>> mt.sum_to(mt.ones(2, 3), (2, 1))
+    tensor([[3.],
+            [3.]])
+    """
     extra = x.ndim - len(shape)
     axes = tuple(
         i for i, n in enumerate(x.shape) if i < extra or (shape[i - extra] == 1 and n != 1)
@@ -220,7 +304,12 @@ def sum_to(x, shape):
 
 @composite
 def swapaxes(x, axis1, axis2):
-    """x with two axes exchanged (PyTorch's `transpose(dim0, dim1)`)."""
+    """x with two axes exchanged (PyTorch's `transpose(dim0, dim1)`).
+
+    >>> import minitorch_rnn as mt
+    >>> mt.swapaxes(mt.zeros(2, 3, 4), 0, -1).shape
+    (4, 3, 2)
+    """
     axes = list(range(x.ndim))
     i, j = axis_of("swapaxes", x, axis1), axis_of("swapaxes", x, axis2)
     axes[i], axes[j] = axes[j], axes[i]
@@ -229,7 +318,12 @@ def swapaxes(x, axis1, axis2):
 
 @composite
 def tile(x, reps):
-    """x repeated as a whole, `reps` times along each axis (PyTorch's `repeat`)."""
+    """x repeated as a whole, `reps` times along each axis (PyTorch's `repeat`).
+
+    >>> import minitorch_rnn as mt
+    >>> mt.tile(mt.tensor([1.0, 2.0]), 2)
+    tensor([1., 2., 1., 2.])
+    """
     reps = (reps,) if is_integer(reps) else tuple(int(r) for r in reps)
     shape = (1,) * (len(reps) - x.ndim) + x.shape
     reps = (1,) * (len(shape) - len(reps)) + reps
@@ -241,19 +335,39 @@ def tile(x, reps):
 
 @composite
 def transpose(x, axes=None):
-    """x with its axes in the order `axes`; None reverses them. NumPy's meaning."""
+    """x with its axes in the order `axes`; None reverses them, as does `x.T`.
+
+    NumPy's meaning; PyTorch's `transpose` is `swapaxes`.
+
+    >>> import minitorch_rnn as mt
+    >>> mt.transpose(mt.zeros(2, 3, 4)).shape
+    (4, 3, 2)
+    """
     return permute(x, tuple(range(x.ndim))[::-1] if axes is None else axes)
 
 
 @primitive(lambda g, y, x, axis: reshape(g, x.shape))
 def unsqueeze(x, axis):
-    """x with a new axis of size 1 at position `axis` (NumPy's `expand_dims`)."""
+    """x with a new axis of size 1 at position `axis` (NumPy's `expand_dims`).
+
+    >>> import minitorch_rnn as mt
+    >>> mt.unsqueeze(mt.zeros(2, 3), 1).shape
+    (2, 1, 3)
+    """
     return namespace(x).expand_dims(x, axis)
 
 
 @composite
 def flatten(x, start=0, stop=-1):
-    """x with the axes `start` to `stop`, both included, joined into one."""
+    """x with the axes `start` to `stop`, both included, joined into one; a number becomes (1,).
+
+    Raises:
+        ShapeError: if `start` lies behind `stop`.
+
+    >>> import minitorch_rnn as mt
+    >>> mt.flatten(mt.zeros(2, 3, 4), 1).shape
+    (2, 12)
+    """
     if not x.ndim:
         return reshape(x, (1,))
     start, stop = axis_of("flatten", x, start), axis_of("flatten", x, stop)

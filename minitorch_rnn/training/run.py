@@ -9,10 +9,10 @@ import numpy as np
 
 from minitorch_rnn.data import Vocabulary
 from minitorch_rnn.errors import RunError, StateError
+from minitorch_rnn.serialization import load, needs_app, save, write_whole
 from minitorch_rnn.training.character import CharacterModel
 
 WEIGHTS, CONFIG, CURVE = "weights.safetensors", "config.json", "loss.png"
-_NEEDS_APP = "is needed for this; install it with: pip install -e '.[app]'"
 
 
 def new_folder(name: str | os.PathLike[str]) -> pathlib.Path:
@@ -65,10 +65,6 @@ def save_run(
     Raises:
         RunError: if the folder cannot be written, or safetensors or matplotlib is missing.
     """
-    try:
-        from safetensors.numpy import save
-    except ImportError as cause:
-        raise RunError(f"safetensors {_NEEDS_APP}") from cause
     rnn = model.network.rnn
     config = config | {
         "format": 1,
@@ -78,25 +74,16 @@ def save_run(
         "nonlinearity": rnn.nonlinearity,
         "dtype": str(model.network.output.weight.dtype),
     }
-    # safetensors writes the bytes of a strided array as if they were in order.
-    weights = {name: np.ascontiguousarray(w) for name, w in model.state_dict().items()}
     home = pathlib.Path(folder)
     try:
         home.mkdir(parents=True, exist_ok=True)
-        _replace(home / WEIGHTS, save(weights))
-        _replace(home / CONFIG, json.dumps(config, indent=2).encode())
-        _replace(home / CURVE, draw_losses(losses, entropy))
+        save(model.state_dict(), home / WEIGHTS)
+        write_whole(home / CONFIG, json.dumps(config, indent=2).encode())
+        write_whole(home / CURVE, draw_losses(losses, entropy))
     except OSError as cause:
         raise RunError(f"{cause.filename or home}: cannot be written: {cause.strerror}.") from cause
-
-
-def _replace(path: pathlib.Path, content: bytes) -> None:
-    beside = path.with_name(f"{path.name}.tmp.{os.getpid()}")
-    try:
-        beside.write_bytes(content)
-        os.replace(beside, path)
-    finally:
-        beside.unlink(missing_ok=True)
+    except ImportError as cause:
+        raise RunError(str(cause)) from cause
 
 
 def load_run(folder: str | os.PathLike[str]) -> tuple[CharacterModel, dict[str, Any]]:
@@ -105,11 +92,6 @@ def load_run(folder: str | os.PathLike[str]) -> tuple[CharacterModel, dict[str, 
     Raises:
         RunError: naming the file that is missing or damaged.
     """
-    try:
-        from safetensors import SafetensorError
-        from safetensors.numpy import load
-    except ImportError as cause:
-        raise RunError(f"safetensors {_NEEDS_APP}") from cause
     home = pathlib.Path(folder)
     path = home / CONFIG
     try:
@@ -122,12 +104,12 @@ def load_run(folder: str | os.PathLike[str]) -> tuple[CharacterModel, dict[str, 
             dtype=config["dtype"],
         )
         path = home / WEIGHTS
-        model.load_state_dict(load(path.read_bytes()))
+        model.load_state_dict(load(path))
     except OSError as cause:
         raise RunError(f"{path}: cannot be read: {cause.strerror}.") from cause
-    except (
-        ValueError, KeyError, TypeError, MemoryError, RecursionError, SafetensorError, StateError
-    ) as cause:  # fmt: skip
+    except ImportError as cause:
+        raise RunError(str(cause)) from cause
+    except (ValueError, KeyError, TypeError, MemoryError, RecursionError, StateError) as cause:
         raise RunError(f"{path}: is damaged or not of this program: {cause}") from cause
     return model, config
 
@@ -138,7 +120,7 @@ def draw_losses(losses: list[float], entropy: float) -> bytes:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
     except ImportError as cause:
-        raise RunError(f"matplotlib {_NEEDS_APP}") from cause
+        raise RunError(str(needs_app("matplotlib"))) from cause
     import io
 
     bits = np.array(losses) / np.log(2)

@@ -5,7 +5,7 @@ import pytest
 from numpy.testing import assert_allclose
 
 import minitorch_rnn as mt
-from minitorch_rnn.autograd import grad, gradcheck
+from minitorch_rnn.autograd import grad, gradcheck, gradgradcheck
 from minitorch_rnn.engine import primitive
 from minitorch_rnn.errors import DTypeError, GraphError
 
@@ -116,6 +116,41 @@ def test_gradcheck_does_not_forget_a_failure_of_an_input_without_axes(registry):
     a, b = mt.tensor(0.7, requires_grad=True), mt.tensor(0.3, requires_grad=True)
     with pytest.raises(GraphError, match="input 0"):
         gradcheck(product, [a, b])
+
+
+def test_gradcheck_takes_tuples_in_tuples_and_leaves_integers_out(rng):
+    x = mt.tensor(rng.normal(size=4), requires_grad=True)
+
+    def states(x):
+        return x.tanh(), (x.exp(), [x * x]), x.argmax(), x > 0
+
+    assert all(gradcheck(states, x, order=order).digits > 9 for order in (1, 2))
+
+
+@pytest.mark.parametrize("place", range(3))
+def test_gradcheck_finds_a_wrong_entry_in_any_of_several_outputs(place, registry):
+    wrong = wrong_in_one_entry(1)
+
+    def several(x):
+        outputs = [x.tanh(), x.exp(), x * x]
+        outputs[place] = wrong(x)
+        return outputs[0], (outputs[1], outputs[2])
+
+    with pytest.raises(GraphError, match=r"DISAGREES.*input 0, index \(1,\)"):
+        gradcheck(several, leaf(0.5, 1.5, 0.7))
+
+
+def test_gradcheck_refuses_what_has_no_derivative():
+    x = leaf(1.0, 2.0)
+    with pytest.raises(DTypeError, match="no floating-point tensor"):
+        gradcheck(lambda x: (x.argmax(), x > 0), x)
+    with pytest.raises(DTypeError, match="returned a float"):
+        gradcheck(lambda x: x.sum().item(), x)
+
+
+def test_gradgradcheck_is_gradcheck_of_order_two():
+    assert gradgradcheck(mt.exp, leaf(1.0)).order == 2
+    assert not gradgradcheck(mt.exp, leaf(1.0), min_digits=17, raise_exception=False)
 
 
 def test_gradcheck_knows_two_orders():

@@ -160,7 +160,7 @@ def test_float32_stays_float32(backend, rng):
     network = nn.RecurrentNetwork(I, H, O, num_layers=2, dtype="float32", rng=rng)
     x = mt.tensor(rng.normal(size=(T, B, I)), dtype="float32", requires_grad=True)
     Y, h_n = network(x)
-    loss = nn.cross_entropy(Y, rng.integers(O, size=(T, B)), ("sum", "mean"))
+    loss = nn.cross_entropy(Y, rng.integers(O, size=(T, B)), reduction=("sum", "mean"))
     loss.backward()
     assert {t.dtype for t in (Y, h_n, loss, x.grad)} == {np.dtype("float32")}
     assert {p.grad.dtype for p in network.parameters()} == {np.dtype("float32")}

@@ -57,6 +57,17 @@ def by_differences(row, arrays, cotangents):
     return list(method(loss, floats).values())
 
 
+def second_derivatives(grad, ys, xs, vs, us):
+    """The gradients, in x and in v, of <u, ∂<v, y>/∂x>: by our `grad` or by PyTorch's."""
+    xs = [x for x in xs if x.requires_grad]
+    slopes = grad(ys, xs, vs, create_graph=True, allow_unused=True)
+    # Started from 0, so that what depends on nothing has a gradient of zeros.
+    total = sum((leaf * 0.0).sum() for leaf in xs + vs)
+    for u, slope in zip(us, slopes, strict=True):
+        total = total if slope is None else total + (u * slope).sum()
+    return grad(total, xs + vs)
+
+
 def shapes_of(row):
     return [None, (), (0,), (2, 0)] if row.any_shape else [None]
 
@@ -79,8 +90,12 @@ def test_every_primitive_of_the_library_has_a_row():
 
 
 def test_every_public_operation_has_a_row():
-    # These make tensors of nothing, move one to another device, and change one in place.
-    others = {name for name in ops.__all__ if hasattr(creation, name)} | {"to", "setitem"}
+    # These make tensors of nothing or of another's memory, and move one to another device.
+    others = {name for name in ops.__all__ if hasattr(creation, name)} | {
+        "to",
+        "from_numpy",
+        "from_dlpack",
+    }
     assert set(ops.__all__) - others - {row.op for row in ROWS} == set()
 
 
@@ -140,6 +155,25 @@ def test_the_gradient_is_the_one_of_pytorch(row, rng):
     )  # fmt: skip
     for g, want in zip(gradients, wanted, strict=True):
         assert_allclose(g._data, want.numpy(), **EXACT)
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize("row", [r for r in with_slope if not isinstance(r.torch, str)], ids=str)
+def test_the_second_derivative_is_the_one_of_pytorch(row, rng):
+    import torch
+
+    arrays, cotangents = drawn(row, rng)
+    directions = [rng.normal(size=x.shape) for x in arrays if is_float(x)]
+    xs, vs = leaves(arrays), leaves(cotangents)
+    ys = several(row.call(mt, *xs))
+    mine = second_derivatives(mt.autograd.grad, ys, xs, vs, map(mt.tensor, directions))
+    xs = [torch.tensor(x, requires_grad=is_float(x)) for x in arrays]
+    vs = [torch.tensor(v, requires_grad=True) for v in cotangents]
+    ys = several(row.torch(torch, *xs) if row.torch else row.call(torch, *xs))
+    theirs = second_derivatives(torch.autograd.grad, ys, xs, vs, map(torch.tensor, directions))
+    for g, want in zip(mine, theirs, strict=True):
+        assert g.shape == tuple(want.shape)
+        assert_allclose(g.detach().numpy(), want.detach().numpy(), **EXACT)
 
 
 @differentiable

@@ -1,0 +1,55 @@
+"""Operations differentiated as a whole: several outputs of one node, with one rule for them all.
+
+A node of the graph has one value. Several outputs are parts of one flat node, so that the gradients
+of all of them meet there before the rule runs once.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from minitorch_rnn import backend
+from minitorch_rnn.engine import Op, Tensor, record
+from minitorch_rnn.errors import DTypeError
+
+
+class Layout:
+    """The shapes of several outputs, and where they lie in one flat array."""
+
+    def __init__(self, name: str, arrays: Sequence[Any]) -> None:
+        self.shapes = [y.shape for y in arrays]
+        kinds = {(str(y.dtype), backend.backend_of(y)) for y in arrays}
+        if len(kinds) > 1:
+            told = ", ".join(sorted(dtype for dtype, _ in kinds))
+            raise DTypeError(
+                f"{name}: its outputs are {told}; outputs that share one backward need one dtype "
+                "and one backend."
+            )
+
+    def flat(self, arrays: Sequence[Any]) -> Any:
+        """All outputs in one array; a single output is left as it is."""
+        if len(arrays) == 1:
+            return arrays[0]
+        return backend.namespace(*arrays).concatenate([y.reshape(-1) for y in arrays])
+
+    def parts(self, flat: Any) -> list[Any]:
+        """The outputs, of the flat array or Tensor, or of its gradient."""
+        if len(self.shapes) == 1:
+            return [flat]
+        found, start = [], 0
+        for shape in self.shapes:
+            stop = start + math.prod(shape)
+            found.append(flat[start:stop].reshape(shape))
+            start = stop
+        return found
+
+
+def recorded(op: Op, arrays: Sequence[Any], inputs: Sequence[Any], *attrs: Any) -> list[Tensor]:
+    """The outputs `arrays` of the `joint` operation `op` as tensors, in the graph.
+
+    The rule of `op` is given the layout of the outputs and `attrs` after the inputs.
+    """
+    layout = Layout(op.name, arrays)
+    return layout.parts(record(op, layout.flat(arrays), tuple(inputs), (layout, *attrs)))

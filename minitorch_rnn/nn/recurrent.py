@@ -1,0 +1,322 @@
+"""RNNBase: layers of a cell, unrolled over time into the graph; RNN, LSTM and GRU are its kinds."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from minitorch_rnn import backend, ops
+from minitorch_rnn.engine import Parameter, Tensor, constant, raw, time_steps
+from minitorch_rnn.errors import ShapeError
+from minitorch_rnn.nn import init
+from minitorch_rnn.nn.cells import CELLS
+from minitorch_rnn.nn.dropout import dropout
+from minitorch_rnn.nn.module import Module, as_input
+from minitorch_rnn.nn.sequences import (
+    checked_lengths,
+    is_list_of_sequences,
+    pad_sequence,
+    unpad_sequence,
+)
+
+_WEIGHTS = ("weight_ih", "weight_hh", "bias_ih", "bias_hh", "weight_hr")
+
+
+class Unrolled(NamedTuple):
+    """Every state of a recurrent layer as a node of the graph.
+
+    Attributes:
+        output, last: what calling the layer returns.
+        states: by name, "h" and for an LSTM "c": ``states["h"][k][t]`` is (B, H), the state at time
+            t of layer k, or of layer and direction, k = 2 l + direction, as in h_n. Past the end of
+            a short sequence it is the state that waits there.
+    """
+
+    output: Any
+    last: Any
+    states: dict[str, list[list[Tensor]]]
+
+    def retain_grad(self) -> Unrolled:
+        """Let every state keep its total gradient in `.grad` when a `backward` comes by."""
+        for layers in self.states.values():
+            for steps in layers:
+                for state in steps:
+                    if state.requires_grad:
+                        state.retain_grad()
+        return self
+
+
+class RNNBase(Module):
+    """L layers of a cell over a whole sequence; use `RNN`, `LSTM` or `GRU`."""
+
+    def __init__(
+        self,
+        kind: str,
+        input_size: int,
+        hidden_size: int,
+        num_layers: int,
+        bias: bool,
+        batch_first: bool,
+        dropout: float,
+        bidirectional: bool,
+        proj_size: int,
+        initial_state: str,
+        dtype: Any,
+        rng: np.random.Generator | None,
+    ) -> None:
+        name = type(self).__name__
+        if initial_state not in ("zeros", "learned"):
+            raise ValueError(
+                f"{name}: initial_state is {initial_state!r}; known are 'zeros' and 'learned'."
+            )
+        if min(input_size, hidden_size, num_layers) < 1:
+            raise ShapeError(
+                f"{name}: input_size, hidden_size and num_layers are {input_size}, {hidden_size}, "
+                f"{num_layers}; each must be at least 1."
+            )
+        if not 0 <= dropout <= 1:
+            raise ValueError(f"{name}: dropout is {dropout}; a probability, 0 to 1, is needed.")
+        if not 0 <= proj_size < hidden_size:
+            raise ShapeError(
+                f"{name}: proj_size is {proj_size}; at least 0 and below hidden_size="
+                f"{hidden_size} is needed."
+            )
+        self.cell = CELLS[kind]
+        self.input_size, self.hidden_size, self.num_layers = input_size, hidden_size, num_layers
+        self.bias, self.batch_first, self.dropout = bias, batch_first, dropout
+        self.bidirectional, self.proj_size = bidirectional, proj_size
+        self.initial_state, self.rng = initial_state, rng
+        bound = 1 / math.sqrt(hidden_size)
+        for k in range(self.num_states):
+            for weight, shape in self._shapes(k // self.num_directions).items():
+                parameter = init.uniform(*shape, bound=bound, dtype=dtype, rng=rng)
+                setattr(self, weight + self._suffix(k), parameter)
+        if initial_state == "learned":
+            for state in self.cell.states:
+                shape = (self.num_states, self._size_of(state))
+                setattr(self, f"{state}_0", Parameter(np.zeros(shape), self._like.dtype))
+
+    @property
+    def num_directions(self) -> int:
+        """2 if `bidirectional`, else 1."""
+        return 2 if self.bidirectional else 1
+
+    @property
+    def num_states(self) -> int:
+        """How many layers, times directions, have a state: the first size of h_n."""
+        return self.num_layers * self.num_directions
+
+    @property
+    def output_size(self) -> int:
+        """The last size of the output: H, or P with a projection, for every direction."""
+        return self.num_directions * self._size_of("h")
+
+    def _size_of(self, state: str) -> int:
+        return self.proj_size if state == "h" and self.proj_size else self.hidden_size
+
+    def _shapes(self, layer: int) -> dict[str, tuple[int, ...]]:
+        rows, below = self.cell.gates * self.hidden_size, self.output_size
+        shapes: dict[str, tuple[int, ...]] = {
+            "weight_ih": (rows, below if layer else self.input_size),
+            "weight_hh": (rows, self._size_of("h")),
+        }
+        if self.bias:
+            shapes |= {"bias_ih": (rows,), "bias_hh": (rows,)}
+        if self.proj_size:
+            shapes["weight_hr"] = (self.proj_size, self.hidden_size)
+        return shapes
+
+    def _suffix(self, k: int) -> str:
+        layer, reverse = divmod(k, self.num_directions)
+        return f"_l{layer}{'_reverse' if reverse else ''}"
+
+    def weights(self, k: int) -> tuple[Any, ...]:
+        """What the cell's step takes after the state, of layer (or layer and direction) k.
+
+        weight_ih, weight_hh, bias_ih and bias_hh, None for no bias, and weight_hr if there is one.
+        """
+        names = _WEIGHTS if self.proj_size else _WEIGHTS[:4]
+        return tuple([getattr(self, name + self._suffix(k), None) for name in names])
+
+    @property
+    def _like(self) -> Any:
+        return self.weights(0)[0]
+
+    def forward(self, x: Any, hx: Any = None, lengths: Any = None) -> tuple[Any, Any]:
+        """Run the layers over x.
+
+        Args:
+            x: (T, B, I); (B, T, I) if `batch_first`; (T, I) for a single sequence; or a list of
+                arrays (T_i, I), one sequence each.
+            hx: the initial state of all layers, (L, B, H) or (L, H) for a single sequence; of an
+                LSTM the tuple (h_0, c_0). Both directions of a layer follow each other. None is
+                zeros or the learned state.
+            lengths: of every sequence, B integers from 1 to T, for a padded x. What is beyond them
+                has no influence, whatever it holds, and no gradient; the output there is 0.
+
+        Returns:
+            The top layer's h(t) for all t, (T, B, H) or as x is laid out, with both directions side
+            by side; for a list of sequences a list. And the state of every layer at its last step,
+            laid out like hx.
+        """
+        return self.unroll(x, hx, lengths)[:2]
+
+    def unroll(self, x: Any, hx: Any = None, lengths: Any = None) -> Unrolled:
+        """As calling the layer, with every state of every layer beside it.
+
+        >>> import minitorch_rnn as mt
+        >>> run = mt.nn.LSTM(3, 5, num_layers=2).unroll(mt.ones(7, 4, 3)).retain_grad()
+        >>> run.output.sum().backward()
+        >>> run.states["c"][0][6].grad.shape  # of the first layer's c at t = 6
+        (4, 5)
+        """
+        sequences = is_list_of_sequences(x)
+        if sequences:
+            if lengths is not None:
+                raise ShapeError(f"{self!r}: a list of sequences has its lengths; lengths= came.")
+            lengths = [len(one) for one in x]
+            x = pad_sequence([as_input(self, "a sequence", one, self._like) for one in x])
+        x = as_input(self, "x", x, self._like)
+        x, single = self._time_first(x, self.batch_first and not sequences)
+        T, B = x.shape[:2]
+        state = self._initial_states(hx, B, single)
+        alive = self._alive(lengths, T, B)
+        if alive is not None:
+            x = ops.where(alive[:, :, None], x, 0.0)  # nan behind the end leaves no trace
+        layers = self._layers([x[t] for t in range(T)], state, alive)
+        steps = layers.pop("output")[0]
+        last = [
+            ops.stack([s[0 if self._is_reverse(k) else -1] for k, s in enumerate(layers[name])])
+            for name in self.cell.states
+        ]
+        output: Any = ops.stack(steps)
+        if sequences:
+            output = unpad_sequence(output, lengths)
+        elif single:
+            output, last = output.squeeze(1), [s.squeeze(1) for s in last]
+        elif self.batch_first:
+            output = output.swapaxes(0, 1)
+        return Unrolled(output, tuple(last) if len(last) > 1 else last[0], layers)
+
+    def _is_reverse(self, k: int) -> bool:
+        return k % self.num_directions == 1
+
+    def _layers(
+        self, steps: list[Tensor], state: list[tuple[Tensor, ...]], alive: Any
+    ) -> dict[str, list[Any]]:
+        """All states by name, k and t, and under "output" what the top layer gives."""
+        found: dict[str, list[Any]] = {name: [] for name in self.cell.states}
+        for layer in range(self.num_layers):
+            if layer and self.dropout and self.training:
+                steps = [dropout(h, self.dropout, rng=self.rng) for h in steps]
+            directions = []
+            for k in range(layer * self.num_directions, (layer + 1) * self.num_directions):
+                run = self._direction(k, steps, state[k], alive)
+                for i, name in enumerate(self.cell.states):
+                    found[name].append([s[i] for s in run])
+                directions.append([s[0] for s in run])
+            steps = [
+                h[0] if len(h) == 1 else ops.concatenate(h, axis=-1)
+                for h in zip(*directions, strict=True)
+            ]
+            if alive is not None:
+                steps = [ops.where(alive[t][:, None], h, 0.0) for t, h in enumerate(steps)]
+        return found | {"output": [steps]}
+
+    def _direction(
+        self, k: int, steps: list[Tensor], state: tuple[Tensor, ...], alive: Any
+    ) -> list[tuple[Tensor, ...]]:
+        """The states of one layer in one direction, by t.
+
+        A sequence that has ended, or of the reverse direction one that has not begun, keeps its
+        state: so the reverse direction begins at the end of each sequence.
+        """
+        T, weights = len(steps), self.weights(k)
+        run: list[tuple[Tensor, ...]] = [state] * T
+        for t in time_steps(range(T)[::-1] if self._is_reverse(k) else range(T)):
+            new = self.cell.step(steps[t], state, *weights)
+            if alive is not None:
+                new = tuple(
+                    [ops.where(alive[t][:, None], n, s) for n, s in zip(new, state, strict=True)]
+                )
+            run[t] = state = new
+        return run
+
+    def _time_first(self, x: Tensor, batch_first: bool) -> tuple[Tensor, bool]:
+        """x as (T, B, I), and whether there was no B."""
+        layout = "(B, T, I)" if self.batch_first else "(T, B, I)"
+        if x.ndim not in (2, 3):
+            raise ShapeError(
+                f"{self!r}: x has shape {x.shape}, that is {x.ndim} axes; needed are 3, {layout}, "
+                "or 2, (T, I), for a single sequence."
+            )
+        if x.shape[-1] != self.input_size:
+            raise ShapeError(
+                f"{self!r}: x has shape {x.shape}, that is {x.shape[-1]} features per time step, "
+                f"but the layer was built with input_size={self.input_size}."
+            )
+        if x.shape[1 if batch_first and x.ndim == 3 else 0] == 0:
+            raise ShapeError(
+                f"{self!r}: x has shape {x.shape}, that is 0 time steps; "
+                "expected at least one time step."
+            )
+        if x.ndim == 2:
+            return x.unsqueeze(1), True
+        return x.swapaxes(0, 1) if batch_first else x, False
+
+    def _alive(self, lengths: Any, T: int, B: int) -> Any:
+        """Where x is not padding, (T, B), on the backend of the parameters; None if nowhere."""
+        if lengths is None:
+            return None
+        counts = checked_lengths(repr(self), lengths, T, B)
+        if (counts == T).all():
+            return None
+        return backend.namespace(raw(self._like)).asarray(np.arange(T)[:, None] < counts)
+
+    def _initial_states(self, hx: Any, batch: int, single: bool) -> list[tuple[Tensor, ...]]:
+        """The state before the first step, by k; one (B, H) tensor for each name."""
+        names = self.cell.states
+        given = [None] * len(names) if hx is None else [hx] if len(names) == 1 else hx
+        if not isinstance(given, list | tuple) or len(given) != len(names):
+            told = type(given).__name__ + (f" of {len(given)}" if hasattr(given, "__len__") else "")
+            raise ShapeError(
+                f"{self!r}: the initial state is a {told}; the tuple "
+                f"({', '.join(f'{name}_0' for name in names)}) is needed."
+            )
+        found = [
+            self._initial(f"{name}_0", value, (self.num_states, batch, self._size_of(name)), single)
+            for name, value in zip(names, given, strict=True)
+        ]
+        return [tuple([state[k] for state in found]) for k in range(self.num_states)]
+
+    def _initial(self, name: str, value: Any, shape: tuple[int, ...], single: bool) -> Tensor:
+        if value is None:
+            if self.initial_state == "learned":
+                learned: Tensor = ops.broadcast_to(getattr(self, name).unsqueeze(1), shape)
+                return learned
+            return constant(backend.namespace(raw(self._like)).zeros(shape, self._like.dtype))
+        state = as_input(self, name, value, self._like)
+        needed = (shape[0], shape[2]) if single else shape
+        if state.shape != needed:
+            layers = f"{self.num_layers} layers"
+            layers += " of 2 directions" if self.bidirectional else ""
+            told = "a single sequence" if single else f"a batch of {shape[1]}"
+            size = "proj_size" if shape[2] != self.hidden_size else "hidden_size"
+            raise ShapeError(
+                f"{self!r}: {name} has shape {state.shape}, but {layers}, {told} and "
+                f"{size}={shape[2]} need {needed}."
+            )
+        return state.unsqueeze(1) if single else state
+
+    def __repr__(self) -> str:
+        told = f"{type(self).__name__}(input_size={self.input_size}, hidden_size={self.hidden_size}"
+        if self.cell is CELLS["relu"]:
+            told += ", nonlinearity='relu'"
+        defaults = {"num_layers": 1, "bias": True, "batch_first": False, "dropout": 0.0,
+                    "bidirectional": False, "proj_size": 0, "initial_state": "zeros"}  # fmt: skip
+        for name, default in defaults.items():
+            if (value := getattr(self, name)) != default:
+                told += f", {name}={value!r}"
+        return told + ")"

@@ -1,0 +1,72 @@
+"""functional_call: a module as a function of its parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from minitorch_rnn.engine import Parameter, Tensor
+from minitorch_rnn.errors import StateError
+from minitorch_rnn.nn.module import Module
+
+
+def functional_call(
+    module: Module, parameters: Mapping[str, Tensor], args: Any = (), kwargs: Any = None
+) -> Any:
+    """module(*args, **kwargs) with other tensors in the place of its parameters, for this call.
+
+    So the derivative functions, which take functions, take derivatives in weights.
+
+    Args:
+        module: is left as it was, also after an exception. Not to be shared by threads meanwhile.
+        parameters: tensors by path, as in `named_parameters`; the others are the module's own.
+        args: a tuple of arguments, or one that is no tuple.
+        kwargs: a dictionary of named ones.
+
+    Raises:
+        StateError: naming the paths that the module does not have, or tensors of another shape.
+
+    >>> import minitorch_rnn as mt
+    >>> layer, x = mt.nn.Linear(2, 1, bias=False), mt.tensor([[3.0, 4.0]])
+    >>> def of_weight(w):
+    ...     return mt.nn.functional_call(layer, {"weight": w}, x)
+    >>> mt.autograd.jacobian(of_weight, layer.weight).flatten()
+    tensor([3., 4.])
+    """
+    own = dict(module.named_parameters())
+    wrong = [f"\n  unexpected: {name}" for name in parameters if name not in own]
+    wrong += [
+        f"\n  size mismatch: {name} has shape {new.shape}, the module needs {own[name].shape}"
+        for name, new in parameters.items()
+        if name in own and new.shape != own[name].shape
+    ]
+    if wrong:
+        raise StateError(f"{module!r}: functional_call does not fit.{''.join(wrong)}")
+    new = {id(own[name]): tensor for name, tensor in parameters.items()}
+    changed: list[tuple[Any, Any, Any]] = []
+    try:
+        _replace(module, new, changed, set())
+        return module(*(args if isinstance(args, tuple) else (args,)), **(kwargs or {}))
+    finally:
+        for holder, key, before in reversed(changed):
+            holder[key] = before
+
+
+def _replace(held: Any, new: dict[int, Tensor], changed: list[Any], seen: set[int]) -> None:
+    """Put the `new` tensors where the parameters are held, and note in `changed` what was there."""
+    if id(held) in seen:
+        return
+    seen.add(id(held))
+    holder = vars(held) if isinstance(held, Module) else held
+    if isinstance(holder, dict | list):
+        pairs = list(holder.items() if isinstance(holder, dict) else enumerate(holder))
+        for key, value in pairs:
+            if isinstance(value, Parameter) and id(value) in new:
+                changed.append((holder, key, value))
+                holder[key] = new[id(value)]
+            elif isinstance(value, Module | dict | list | tuple):
+                _replace(value, new, changed, seen)
+    elif isinstance(holder, tuple):
+        for value in holder:
+            if isinstance(value, Module | dict | list | tuple):
+                _replace(value, new, changed, seen)
