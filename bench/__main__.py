@@ -7,12 +7,12 @@ import os
 for variable in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ[variable] = "1"
 
-from bench import chain, explicit, importing, operations  # noqa: E402
+from bench import chain, explicit, importing, operations, safety  # noqa: E402
 from bench.measure import machine  # noqa: E402
 
 SUBJECTS = {
     "operations": operations.run, "chain": chain.run, "explicit": explicit.run,
-    "import": importing.run,
+    "import": importing.run, "safety": safety.run,
 }  # fmt: skip
 
 

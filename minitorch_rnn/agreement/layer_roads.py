@@ -28,6 +28,12 @@ class Layers:
         for parameter in self.network.parameters():
             parameter.requires_grad_()  # frozen ones have a gradient to verify too
         self.rnn = network if isinstance(network, RNN) else network.rnn
+        if self.rnn.bidirectional or (self.rnn.dropout and self.rnn.training):
+            told = "bidirectional" if self.rnn.bidirectional else "training with dropout"
+            raise TypeError(
+                f"verify: {self.rnn!r} is {told}, which slide 94 does not know. Verify "
+                "mt.column.bidirectional(…) as a ColumnNetwork, or network.eval()."
+            )
         self.output = getattr(network, "output_activation", "identity")
         self.name = self._named()
         x = np.array(backend.to_numpy(raw(x)), float)

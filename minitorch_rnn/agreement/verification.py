@@ -83,7 +83,8 @@ def verify(
 
     Raises:
         ShapeError: if targets and outputs differ in shape.
-        TypeError: if the network is of another kind, or the divergence does not run on arrays.
+        TypeError: if the network is of another kind (bidirectional or with dropout, it is to be a
+            ColumnNetwork), or the divergence does not run on arrays.
         ValueError: if the divergence or the variant has an unknown name.
         NonFiniteError: if the divergence has no finite value here.
 
@@ -121,7 +122,7 @@ def verify(
     else:
         raise TypeError(
             f"verify: got {network!r:.80}; an RNN, a RecurrentNetwork or a ColumnNetwork is needed "
-            "(of a Column, mt.nn.ColumnNetwork(column))."
+            "(of a Column, mt.nn.ColumnNetwork(column); LSTM and GRU are columns, too)."
         )
     Y = subject.outputs()
     known = named("verify", divergence) if isinstance(divergence, Divergence | str) else None

@@ -22,7 +22,7 @@ from minitorch_rnn.column.data import (
 )
 from minitorch_rnn.column.validation import whole
 from minitorch_rnn.column.variants import variant_of
-from minitorch_rnn.engine import Parameter, Tensor, constant, raw
+from minitorch_rnn.engine import Parameter, Tensor, constant, raw, time_steps
 from minitorch_rnn.errors import ColumnError, ShapeError
 from minitorch_rnn.nn import init
 from minitorch_rnn.nn.module import Module, as_input
@@ -257,7 +257,7 @@ class ColumnNetwork(Module):
             return value.detach() if edge.gradient == "blocked" else value
 
         for part in column.components:
-            for t in reversed(live) if part.backward else live:
+            for t in time_steps(reversed(live) if part.backward else live):
                 for n in part.nodes:
                     terms = [_weighted(read(e, t), weights[e.name]) for e in column.into[n]]
                     product = column.node[n].kind == "product"

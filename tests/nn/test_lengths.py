@@ -8,7 +8,6 @@ from numpy.testing import assert_allclose
 import minitorch_rnn as mt
 from minitorch_rnn import nn
 from minitorch_rnn.errors import DTypeError, ShapeError
-from minitorch_rnn.nn.sequences import pad_sequence, unpad_sequence
 
 T, B, I, H, L = 5, 4, 3, 4, 2
 LENGTHS = [3, 5, 1, 4]
@@ -29,7 +28,7 @@ def built(kind, rng, **options):
     made = layer(I, H, L, initial_state="learned", rng=rng, **more, **options)
     for state in made.cell.states:
         start = getattr(made, f"{state}_0")
-        start.update_(rng.normal(size=start.shape))
+        start.update_(mt.tensor(rng.normal(size=start.shape)))
     return made
 
 
@@ -45,11 +44,11 @@ def padding(lengths=LENGTHS, steps=T):
 
 
 def slopes(layer, x, found, cotangents):
-    """The gradients of x and of every parameter, as arrays by name."""
+    """The gradients of x and of every parameter that was used, as arrays by name."""
     leaves = dict(layer.named_parameters())
     leaves |= {f"x{b}": one for b, one in enumerate(x if isinstance(x, list) else [x])}
-    grads = mt.autograd.grad(found, list(leaves.values()), cotangents)
-    return {name: g.numpy() for name, g in zip(leaves, grads, strict=True)}
+    grads = mt.autograd.grad(found, list(leaves.values()), cotangents, allow_unused=True)
+    return {n: g.numpy() for n, g in zip(leaves, grads, strict=True) if g is not None}
 
 
 def drawn(rng, layer):
@@ -60,6 +59,17 @@ def drawn(rng, layer):
 
 def leaf(x):
     return mt.tensor(x, requires_grad=True)
+
+
+def operations(tensors):
+    """The names of the operations that lead to the tensors."""
+    seen, stack = {}, list(tensors)
+    while stack:
+        y = stack.pop()
+        if isinstance(y, mt.Tensor) and id(y) not in seen:
+            seen[id(y)] = y
+            stack.extend(y._inputs)
+    return {y._op.name for y in seen.values() if y._op is not None}
 
 
 # What lies in the padding -----------------------------------------------------------------------
@@ -88,11 +98,10 @@ def test_padding_gets_no_gradient_and_gives_no_output(kind, bidirectional, filli
     x, cotangents = drawn(rng, layer)
     x = leaf(np.where(padding()[:, :, None], filling, x))
     output, last = layer(x, lengths=LENGTHS)
-    assert not output.data[padding()].any() and output.data[~padding()].all() or kind == "relu"
-    assert not output.data[padding()].any()
     g = slopes(layer, x, flat(output, last), cotangents)["x0"]
-    assert not g[padding()].any()
-    assert g[~padding()].all() or kind == "relu"
+    for array in (output.data, g):
+        assert not array[padding()].any()
+        assert array[~padding()].any(axis=-1).all()
 
 
 @every_kind
@@ -189,20 +198,8 @@ def test_lengths_that_are_all_whole_take_the_plain_road(kind, rng):
     found, expected = flat(*layer(x, lengths=[T] * B)), flat(*layer(x))
     for mine, reference in zip(found, expected, strict=True):
         assert (mine.data == reference.data).all()
-    assert "where" not in operations(found) and "where" in operations(
-        flat(*layer(x, lengths=LENGTHS))
-    )
-
-
-def operations(tensors):
-    """The names of the operations that lead to the tensors."""
-    seen, stack = {}, list(tensors)
-    while stack:
-        y = stack.pop()
-        if isinstance(y, mt.Tensor) and id(y) not in seen:
-            seen[id(y)] = y
-            stack.extend(y._inputs)
-    return {y._op.name for y in seen.values() if y._op is not None}
+    assert operations(found) == operations(expected)
+    assert "where" in operations(flat(*layer(x, lengths=LENGTHS)))
 
 
 # Ways to give them ------------------------------------------------------------------------------
@@ -269,7 +266,7 @@ def test_a_list_of_tensors_is_a_padded_batch_with_lengths(
 def test_a_list_of_arrays_is_as_good(backend, rng):
     layer = built("LSTM", rng, bidirectional=True)
     rows = [rng.normal(size=(n, I)) for n in LENGTHS]
-    start = [rng.normal(size=(2 * L, B, H)) for _ in "hc"]
+    start = [mt.tensor(rng.normal(size=(2 * L, B, H))) for _ in "hc"]
     found = flat(*layer(rows, tuple(start)))
     expected = flat(*layer([mt.tensor(row) for row in rows], tuple(start)))
     assert len(found) == B + 2
@@ -368,9 +365,9 @@ def test_no_time_steps_are_refused(x, rng):
         ([np.zeros((2, I)), np.zeros((0, I))], "length of sequence 1 is 0"),
         ([np.zeros((2, I + 1)), np.zeros((3, I + 1))], f"4 features .* input_size={I}"),
         ([np.zeros((2, I)), np.zeros((3, I + 1))], r"sequence 1 .*\(3, 4\).*\(2, 3\)"),
-        ([np.zeros(I), np.zeros(I)], r"\(3,\)|axes"),
-        ([np.zeros((2, 1, I)), np.zeros((3, 1, I))], r"\(2, 1, 3\)|axes"),
-        ([], "0 sequences|sequence"),
+        ([np.zeros(I), np.zeros(I)], r"sequence 0 has shape \(3,\).*\(T, 3\)"),
+        ([np.zeros((2, 1, I)), np.zeros((3, 1, I))], r"sequence 0 .*\(2, 1, 3\).*\(T, 3\)"),
+        ([], "0 sequences"),
     ],
     ids=["empty-one", "features", "one-of-them", "vectors", "batches", "no-sequence"],
 )
@@ -439,63 +436,3 @@ def test_a_training_step_with_host_lengths_never_waits(kind, as_list, backend, r
         nn.utils.clip_grad_norm_(list(layer.parameters()), 1.0)
         optimizer.step()
     assert strict_cupy.synchronisations.causes == []
-
-
-# pad_sequence and unpad_sequence ----------------------------------------------------------------
-
-
-@pytest.mark.parametrize("batch_first", [False, True], ids=["TB", "BT"])
-@pytest.mark.parametrize("rest", [(), (I,), (2, 3)], ids=str)
-def test_padding_and_unpadding_go_round(batch_first, rest, backend, rng):
-    rows = [mt.tensor(rng.normal(size=(n, *rest))) for n in LENGTHS]
-    padded = pad_sequence(rows, batch_first, padding_value=-2.5)
-    assert padded.shape == ((B, T) if batch_first else (T, B)) + rest
-    filled = mt.cpu(padded) if hasattr(mt, "cpu") else padded.numpy()
-    filled = filled if not batch_first else filled.swapaxes(0, 1)
-    assert (np.asarray(filled)[padding()] == -2.5).all()
-    again = unpad_sequence(padded, LENGTHS, batch_first)
-    assert [y.tolist() for y in again] == [x.tolist() for x in rows]
-
-
-@pytest.mark.parametrize("batch_first", [False, True], ids=["TB", "BT"])
-def test_gradients_go_through_both(batch_first, rng):
-    rows = [leaf(rng.normal(size=(n, I))) for n in LENGTHS]
-    cotangents = [rng.normal(size=x.shape) for x in rows]
-    padded = pad_sequence(rows, batch_first)
-    v = rng.normal(size=padded.shape)
-    found = mt.autograd.grad([padded, *unpad_sequence(padded, LENGTHS, batch_first)], rows,
-                             [v, *cotangents])  # fmt: skip
-    v = v.swapaxes(0, 1) if batch_first else v
-    for b, (g, own) in enumerate(zip(found, cotangents, strict=True)):
-        assert_allclose(g.data, v[: len(own), b] + own, rtol=1e-14)
-
-
-@pytest.mark.torch
-@pytest.mark.parametrize("batch_first", [False, True], ids=["TB", "BT"])
-def test_padding_is_pytorchs(batch_first, rng):
-    import torch
-
-    rows = [rng.normal(size=(n, I)) for n in LENGTHS]
-    found = pad_sequence(rows, batch_first, 0.5)
-    expected = torch.nn.utils.rnn.pad_sequence(list(map(torch.tensor, rows)), batch_first, 0.5)
-    assert (found.data == expected.numpy()).all()
-
-
-@pytest.mark.parametrize(
-    "rows, told",
-    [
-        ([], "got 0 sequences; at least one"),
-        ([mt.ones(3, 2), mt.ones(3, 4)], r"sequence 1 has shape \(3, 4\), sequence 0 \(3, 2\)"),
-        ([mt.ones(3), mt.ones(3, 1)], r"sequence 1 has shape \(3, 1\), sequence 0 \(3,\)"),
-        ([mt.tensor(1.0)], r"sequence 0 has shape \(\)"),
-    ],
-    ids=["none", "features", "axes", "number"],
-)
-def test_sequences_that_do_not_fit_together_are_refused(rows, told):
-    with pytest.raises(ShapeError, match=told):
-        pad_sequence(rows)
-
-
-def test_unpadding_checks_its_lengths():
-    with pytest.raises(ShapeError, match="unpad_sequence: the length of sequence 1 is 4; x has 3"):
-        unpad_sequence(mt.ones(3, 2), [3, 4])

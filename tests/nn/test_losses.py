@@ -1,42 +1,60 @@
-"""cross_entropy and mse_loss: against PyTorch, by hand, and by roads without derivatives."""
+"""Divergences of elements by hand and by differences, and what they do with awkward values.
+
+They are compared with PyTorch's in test_loss_parity.
+"""
 
 import itertools
 import math
 
 import numpy as np
 import pytest
+import strict_cupy
+from numpy.testing import assert_allclose
 
 import minitorch_rnn as mt
-from minitorch_rnn import nn, numeric
-from minitorch_rnn.agreement.networks import targets_for
-from minitorch_rnn.bptt.divergences import DIVERGENCES
-from minitorch_rnn.column import many_to_one
+from minitorch_rnn import nn
 from minitorch_rnn.errors import BackendError, DTypeError, ShapeError
 
 T, B, O = 4, 3, 5
-REDUCTIONS = [
-    "mean", "sum", "none", ("sum", "mean"), ("mean", "sum"), ("none", "sum"), ("mean", "none"),
-    ("none", "none"), ("sum", "sum"), ("mean", "mean"),
-]  # fmt: skip
+WEIGHTS = [0.5, 1.0, 2.0, 1.5, 0.25]
+
+
+def log1p_exp(z):
+    return max(z, 0.0) + math.log1p(math.exp(-abs(z)))
+
+
+BY_HAND = {  # name and options, and the same of two numbers
+    "mse_loss": ({}, lambda y, d: (y - d) ** 2),
+    "l1_loss": ({}, lambda y, d: abs(y - d)),
+    "huber_loss": (
+        {"delta": 0.3},
+        lambda y, d: (y - d) ** 2 / 2 if abs(y - d) < 0.3 else 0.3 * (abs(y - d) - 0.15),
+    ),
+    "smooth_l1_loss": (
+        {"beta": 0.3},
+        lambda y, d: (y - d) ** 2 / 0.6 if abs(y - d) < 0.3 else abs(y - d) - 0.15,
+    ),
+    "binary_cross_entropy": ({}, lambda y, d: -d * math.log(y) - (1 - d) * math.log(1 - y)),
+    "binary_cross_entropy_with_logits": (
+        {}, lambda z, d: d * log1p_exp(-z) + (1 - d) * log1p_exp(z)
+    ),
+    "kl_div": ({}, lambda y, d: d * (math.log(d) - y)),
+}  # fmt: skip
+every = pytest.mark.parametrize("name", BY_HAND)
+
+
+def loss_of(name, Y, D, *args, **named):
+    return getattr(nn, name)(Y, D, *args, **BY_HAND[name][0], **named)
 
 
 @pytest.fixture
-def logits(rng):
-    return mt.tensor(3 * rng.normal(size=(T, B, O)), requires_grad=True)
+def Y(rng):
+    return rng.uniform(0.01, 0.99, size=(T, B, O))
 
 
 @pytest.fixture
-def targets(rng):
-    return rng.integers(O, size=(T, B))
-
-
-def by_hand(logits, targets):
-    """-ln softmax, element by element, and no array function."""
-    losses = np.empty(targets.shape)
-    for at in np.ndindex(targets.shape):
-        total = sum(math.exp(z) for z in logits[at])
-        losses[at] = -math.log(math.exp(logits[at][targets[at]]) / total)
-    return losses
+def D(rng):
+    return rng.uniform(0.01, 0.99, size=(T, B, O))
 
 
 def reduced(losses, reduction):
@@ -49,249 +67,205 @@ def reduced(losses, reduction):
     return losses
 
 
-@pytest.mark.parametrize("reduction", REDUCTIONS, ids=str)
-def test_cross_entropy_is_the_negative_log_of_the_targets_probability(
-    reduction, targets, backend, rng
-):
-    z = 3 * rng.normal(size=(T, B, O))
-    found = nn.cross_entropy(mt.tensor(z), targets, reduction)
-    expected = reduced(by_hand(z, targets), reduction)
-    assert found.shape == expected.shape and found.backend == backend
-    np.testing.assert_allclose(found.numpy(), expected, rtol=1e-12)
-
-
+@every
 @pytest.mark.parametrize(
     "reduction", ["mean", "sum", "none", *itertools.product(("mean", "sum", "none"), repeat=3)],
     ids=str,
 )  # fmt: skip
-def test_mse_loss_is_the_squared_error(reduction, rng, backend):
-    Y, D = rng.normal(size=(2, T, B, O))
-    found = nn.mse_loss(mt.tensor(Y), mt.tensor(D), reduction)
-    expected = reduced((Y - D) ** 2, reduction)
+def test_it_is_the_reduced_divergence_of_numbers(reduction, name, Y, D, backend):
+    found = loss_of(name, mt.tensor(Y), mt.tensor(D), reduction=reduction)
+    by_hand = np.array([BY_HAND[name][1](*pair) for pair in zip(Y.flat, D.flat, strict=True)])
+    expected = reduced(by_hand.reshape(Y.shape), reduction)
     assert found.shape == expected.shape and found.backend == backend
-    np.testing.assert_allclose(found.numpy(), expected, rtol=1e-12)
+    assert_allclose(found.numpy(), expected, rtol=1e-10)
 
 
-@pytest.mark.torch
-@pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
-def test_cross_entropy_and_its_gradient_are_pytorchs(reduction, logits, targets, rng):
-    import torch
-
-    theirs = torch.tensor(logits.tolist(), dtype=torch.float64, requires_grad=True)
-    expected = torch.nn.functional.cross_entropy(
-        theirs.reshape(-1, O), torch.from_numpy(targets).reshape(-1), reduction=reduction
-    )
-    found = nn.cross_entropy(logits, targets, reduction)
-    v = rng.normal(size=found.shape)
-    found.backward(v)
-    expected.backward(torch.from_numpy(np.asarray(v)).reshape(expected.shape))
-    np.testing.assert_allclose(found.data.ravel(), expected.detach().numpy().ravel(), rtol=1e-12)
-    np.testing.assert_allclose(logits.grad.data, theirs.grad.numpy(), rtol=1e-10, atol=1e-14)
-
-
-@pytest.mark.torch
-@pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
-def test_mse_loss_and_both_its_gradients_are_pytorchs(reduction, rng):
-    import torch
-
-    arrays = rng.normal(size=(2, T, B, O))
-    ours = [mt.tensor(a, requires_grad=True) for a in arrays]
-    theirs = [torch.tensor(a, requires_grad=True) for a in arrays]
-    found = nn.mse_loss(*ours, reduction)
-    expected = torch.nn.functional.mse_loss(*theirs, reduction=reduction)
-    v = rng.normal(size=found.shape)
-    found.backward(v)
-    expected.backward(torch.from_numpy(np.asarray(v)))
-    np.testing.assert_allclose(found.data, expected.detach().numpy(), rtol=1e-12)
-    for mine, reference in zip(ours, theirs, strict=True):
-        np.testing.assert_allclose(mine.grad.data, reference.grad.numpy(), rtol=1e-10, atol=1e-14)
-
-
-@pytest.mark.parametrize("reduction", REDUCTIONS, ids=str)
-def test_the_gradient_of_cross_entropy_is_that_of_the_complex_step(reduction, logits, targets, rng):
-    found = nn.cross_entropy(logits, targets, reduction)
-    v = rng.normal(size=found.shape)
-
-    def value(arrays):
-        z = arrays["z"]
-        picked = np.take_along_axis(z, targets[..., None], -1)[..., 0]
-        return (v * reduced(np.log(np.exp(z).sum(axis=-1)) - picked, reduction)).sum()
-
-    found.backward(v)
-    expected = numeric.complex_step(value, {"z": logits.data})["z"]
-    np.testing.assert_allclose(logits.grad.data, expected, rtol=1e-10, atol=1e-14)
-
-
+@every
 @pytest.mark.parametrize("order", [1, 2])
 @pytest.mark.parametrize("reduction", ["mean", ("sum", "none")], ids=str)
-def test_losses_agree_with_differences_to_second_order(reduction, order, logits, targets, rng):
-    check = mt.autograd.gradcheck
-    assert check(lambda z: nn.cross_entropy(z, targets, reduction), logits, order=order)
-    small, D = (mt.tensor(rng.normal(size=(2, 3)), requires_grad=True) for _ in range(2))
-    assert check(lambda *pair: nn.mse_loss(*pair, reduction), [small, D], order=order)
+def test_it_agrees_with_differences_to_second_order(reduction, order, name):
+    # Errors of 0.1 and 0.5, away from the bend at 0.3 and from the corner at 0.
+    Y, D = [[0.3, 0.2, 0.8], [0.3, 0.8, 0.4]], [[0.4, 0.7, 0.3], [0.8, 0.7, 0.9]]
+    pair = [mt.tensor(values, requires_grad=True) for values in (Y, D)]
+
+    def loss(Y, D):
+        return loss_of(name, Y, D, reduction=reduction)
+
+    assert mt.autograd.gradcheck(loss, pair, order=order, step=0.01)
 
 
-def test_equal_logits_cost_the_logarithm_of_the_number_of_classes():
-    assert nn.cross_entropy(mt.zeros(2, 8), [0, 7]).item() == pytest.approx(math.log(8), rel=1e-15)
+@every
+def test_it_costs_the_device_no_wait(name, Y, D, backend):
+    pair = [mt.tensor(values, requires_grad=True) for values in (Y, D)]
+    options = {"weight": WEIGHTS} if "binary" in name else {}
+    options |= {"pos_weight": WEIGHTS} if "logits" in name else {}
+    strict_cupy.synchronisations.reset()
+    loss = loss_of(name, *pair, **options)
+    loss.backward()
+    from_host = loss_of(name, pair[0], D, **options)
+    assert strict_cupy.synchronisations.causes == []
+    assert loss.backend == from_host.backend == pair[0].grad.backend == backend
+    assert loss.item() == from_host.item()
 
 
-def test_huge_logits_neither_overflow_nor_warn():
-    z = mt.tensor([[1000.0, 0.0], [-1000.0, 0.0]], requires_grad=True)
-    losses = nn.cross_entropy(z, [1, 1], "none")
-    losses.sum().backward()
-    assert losses.tolist() == [1000.0, 0.0]
-    assert z.grad.tolist() == [[1.0, -1.0], [0.0, 0.0]]
+@every
+def test_float32_stays_float32_whatever_the_targets_are_made_of(name, Y, D):
+    for targets in (mt.tensor(D, "float32"), D, D.tolist(), mt.tensor(D > 0.5)):
+        outputs = mt.tensor(Y, "float32", requires_grad=True)
+        if name == "kl_div" and not isinstance(targets, mt.Tensor):
+            targets = mt.tensor(D, "float32")
+        loss = loss_of(name, outputs, targets)
+        loss.backward()
+        assert loss.dtype == outputs.grad.dtype == np.float32
+        exact = loss_of(name, Y, np.asarray(targets, float))
+        assert_allclose(loss.item(), exact.item(), rtol=1e-5)
 
 
-@pytest.mark.parametrize("kind", ["int8", "uint8", "int32", "int64"])
-def test_targets_may_be_any_integers(kind, logits, targets):
-    expected = nn.cross_entropy(logits, targets).item()
-    assert nn.cross_entropy(logits, targets.astype(kind)).item() == expected
-    assert nn.cross_entropy(logits, mt.tensor(targets.astype(kind))).item() == expected
-    assert nn.cross_entropy(logits, targets.tolist()).item() == expected
+@every
+def test_integers_are_taken_for_floats(name):
+    targets = [0.25, 0.5, 1.0]
+    of_integers = loss_of(name, [1, 0, 1], targets, reduction="none")
+    assert of_integers.dtype == np.float64
+    assert (
+        of_integers.tolist() == loss_of(name, [1.0, 0.0, 1.0], targets, reduction="none").tolist()
+    )
 
 
-def test_one_prediction_takes_one_number():
-    assert nn.cross_entropy(mt.zeros(4), 2).item() == pytest.approx(math.log(4), rel=1e-15)
+@every
+@pytest.mark.parametrize("shape", [(0,), (0, 3), (2, 0)], ids=str)
+def test_of_nothing_the_mean_is_nan_and_the_sum_0(shape, name):
+    empty = mt.zeros(*shape, requires_grad=True)
+    for reduction, value in {"mean": math.nan, "sum": 0.0}.items():
+        loss = loss_of(name, empty, empty, reduction=reduction)
+        loss.backward()
+        assert np.array_equal(loss.data, value, equal_nan=True) and empty.grad.shape == shape
+    assert loss_of(name, empty, empty, reduction="none").shape == shape
 
 
-def test_plain_arrays_are_welcome(logits, targets):
-    expected = nn.cross_entropy(logits, targets).item()
-    assert nn.cross_entropy(logits.data, targets).item() == expected
-    assert nn.mse_loss([1.0, 3.0], [1.0, 1.0]).item() == 2.0
+def derivatives(loss, *values):
+    """Value, slope and curvature in the first of the values."""
+    x, *others = (mt.tensor(value, requires_grad=True) for value in values)
+    y = loss(x, *others)
+    (slope,) = mt.autograd.grad(y, x, create_graph=True)
+    curvature = mt.autograd.grad(slope, x)[0].item() if slope.requires_grad else 0.0
+    return y.item(), slope.item(), curvature
 
 
-def test_no_gradient_reaches_integer_targets_and_none_is_changed(logits, targets):
-    before = targets.copy()
-    nn.cross_entropy(logits, targets).backward()
-    assert (targets == before).all()
+@pytest.mark.parametrize("error", [-2.0, -1.0, 0.0, 1.0, 2.0, 1e200, -1e200])
+def test_at_the_corners_of_absolute_and_huber_errors(error):
+    size, side = abs(error), float(np.sign(error))
+    assert derivatives(nn.l1_loss, error, 0.0) == (size, side, 0.0)
+    inside = size <= 1
+    wanted = (size**2 / 2, error, 1.0) if inside else (size - 0.5, side, 0.0)
+    assert derivatives(nn.huber_loss, error, 0.0) == wanted
+    assert derivatives(nn.smooth_l1_loss, error, 0.0) == wanted
+    sharp = derivatives(lambda y, d: nn.smooth_l1_loss(y, d, beta=0), error, 0.0)
+    assert sharp == (size, side, 0.0)
 
 
-def test_the_modules_are_the_functions(logits, targets, rng):
-    found = nn.CrossEntropyLoss(("sum", "mean"))(logits, targets)
-    assert found.item() == nn.cross_entropy(logits, targets, ("sum", "mean")).item()
-    Y, D = rng.normal(size=(2, 3, 2))
-    assert nn.MSELoss("sum")(Y, D).item() == nn.mse_loss(Y, D, "sum").item()
+@pytest.mark.parametrize(
+    "z, target, wanted",
+    [
+        (1000.0, 1.0, (0.0, 0.0, 0.0)), (1000.0, 0.0, (1000.0, 1.0, 0.0)),
+        (-1000.0, 1.0, (1000.0, -1.0, 0.0)), (-1000.0, 0.0, (0.0, 0.0, 0.0)),
+        (1000.0, 0.25, (750.0, 0.75, 0.0)), (0.0, 0.5, (math.log(2), 0.0, 0.25)),
+        (-50.0, 0.0, (math.exp(-50), math.exp(-50), math.exp(-50))),  # PyTorch gives 0
+    ],
+)  # fmt: skip
+def test_binary_cross_entropy_of_any_logits_is_exact(z, target, wanted):
+    found = derivatives(nn.binary_cross_entropy_with_logits, z, target)
+    assert_allclose(found, wanted, rtol=1e-14)
 
 
-WRONG = [  # what is called, the exception, what its message says
-    pytest.param(
-        lambda z: nn.cross_entropy(z, [[0, 1]]), ShapeError,
-        r"logits have shape \(4, 3, 5\), targets \(1, 2\).*\(4, 3\)", id="shape",
-    ),
-    pytest.param(
-        lambda z: nn.cross_entropy(mt.tensor(1.0), 0), ShapeError, r"logits have shape \(\)",
-        id="no classes",
-    ),
-    pytest.param(
-        lambda z: nn.cross_entropy(z, np.zeros((T, B))), DTypeError, "float64.*integer",
-        id="float targets",
-    ),
-    pytest.param(
-        lambda z: nn.cross_entropy(z, np.zeros((T, B), bool)), DTypeError, "bool.*integer",
-        id="bool targets",
-    ),
-    pytest.param(
-        lambda z: nn.cross_entropy(z, np.full((T, B), O)), IndexError,
-        "target 5 is not one of 5 classes", id="class too large",
-    ),
-    pytest.param(
-        lambda z: nn.cross_entropy(z, np.full((T, B), -1)), IndexError,
-        "target -1 is not one of 5 classes", id="class below 0",
-    ),
-    pytest.param(
-        lambda z: nn.cross_entropy(z, np.zeros((T, B), int), "average"), ValueError,
-        "'average'; known are 'mean', 'sum', 'none'", id="unknown reduction",
-    ),
-    pytest.param(
-        lambda z: nn.cross_entropy(z, np.zeros((T, B), int), ("sum", "avg")), ValueError,
-        "'avg'; known are", id="unknown reduction of an axis",
-    ),
-    pytest.param(
-        lambda z: nn.cross_entropy(z, np.zeros((T, B), int), ("sum",)), ShapeError,
-        r"1 entries.*\(4, 3\)", id="too few reductions",
-    ),
-    pytest.param(
-        lambda z: nn.mse_loss(z, z[0]), ShapeError, r"\(4, 3, 5\), targets \(3, 5\)",
-        id="mse shape",
-    ),
-    pytest.param(
-        lambda z: nn.mse_loss(z, z, ("sum", "mean")), ShapeError, r"2 entries.*\(4, 3, 5\)",
-        id="mse reduction",
-    ),
+@pytest.mark.parametrize(
+    "p, target, wanted",
+    [
+        (0.0, 0.0, (0.0, 1.0, 1.0)), (0.0, 1.0, (100.0, 0.0, 0.0)),
+        (1.0, 1.0, (0.0, -1.0, 1.0)), (1.0, 0.0, (100.0, 0.0, 0.0)),
+        (1e-50, 1.0, (100.0, 0.0, 0.0)), (1e-40, 1.0, (40 * math.log(10), -1e40, 1e80)),
+    ],
+)  # fmt: skip
+def test_certain_probabilities_cost_100_at_most(p, target, wanted):
+    assert_allclose(derivatives(nn.binary_cross_entropy, p, target), wanted, rtol=1e-13)
+
+
+def test_on_a_device_outputs_that_are_no_probabilities_are_nan(backend):
+    outputs, targets = mt.tensor([-0.5, 1.5, 0.5]), [1.0, 0.0, 1.0]
+    if backend == "numpy":
+        with pytest.raises(ValueError, match="output -0.5 is no probability.*_with_logits"):
+            nn.binary_cross_entropy(outputs, targets)
+    else:  # nobody waits for the device to look
+        losses = nn.binary_cross_entropy(outputs, targets, reduction="none").numpy()
+        assert np.isnan(losses).tolist() == [True, True, False]
+
+
+def test_outcomes_without_probability_add_nothing_to_kl_div():
+    Y = mt.tensor([-1.0, -math.inf, 0.0], requires_grad=True)
+    given = {False: [0.5, 0.0, 0.0], True: [math.log(0.5), -math.inf, -800.0]}
+    for log_target, targets in given.items():
+        D = mt.tensor(targets, requires_grad=True)
+        losses = nn.kl_div(Y, D, "none", log_target)
+        slopes = mt.autograd.grad(losses.sum(), [Y, D])
+        assert_allclose(losses.data, [0.5 * (math.log(0.5) + 1), 0.0, 0.0], rtol=1e-14)
+        assert slopes[0].tolist() == pytest.approx([-0.5, 0.0, 0.0])
+        assert np.isfinite(slopes[1].data).all()
+
+
+@pytest.mark.parametrize("shape", [(), (O,), (B, O), (T, 1, O), (T, B, O)], ids=str)
+@pytest.mark.parametrize("what", ["weight", "pos_weight"])
+def test_weights_of_elements_are_broadcast(what, shape, Y, D, rng):
+    w = rng.uniform(0.5, 2.0, shape)
+    found = nn.binary_cross_entropy_with_logits(Y, D, reduction="none", **{what: w})
+    plain = nn.binary_cross_entropy_with_logits(Y, D, reduction="none").data
+    of_ones = D * np.logaddexp(0, -Y)
+    wanted = w * plain if what == "weight" else plain + (w - 1) * of_ones
+    assert_allclose(found.data, wanted, rtol=1e-13)
+
+
+def test_weights_may_be_learned(rng):
+    shapes = (2, O), (2, O), (O,), (2, 1)
+    xs = [mt.tensor(rng.uniform(0.1, 0.9, shape), requires_grad=True) for shape in shapes]
+
+    def loss(z, D, w, p):
+        return nn.binary_cross_entropy_with_logits(z, D, w, "mean", p)
+
+    assert mt.autograd.gradcheck(loss, xs)
+
+
+WRONG = [  # what is called with (T, B, O), the exception, what its message says
+    (lambda y: nn.mse_loss(y, y, ("sum", "mean")), ShapeError,
+     r"mse_loss: .*2 entries.*\(4, 3, 5\)"),
+    (lambda y: nn.mse_loss(y, y, "average"), ValueError, "'average'; known are 'mean'"),
+    (lambda y: nn.mse_loss(y, y, None), ValueError, "reduction None; known are"),
+    (lambda y: nn.mse_loss(mt.tensor(1.0), mt.tensor(1.0), "batchmean"), ValueError, "'batchmean'"),
+    (lambda y: nn.kl_div(y, y, ("batchmean", "sum", "sum")), ValueError, "'batchmean'; known are"),
+    (lambda y: nn.huber_loss(y, y, delta=0), ValueError, "delta is 0; it must be above 0"),
+    (lambda y: nn.smooth_l1_loss(y, y, beta=-1), ValueError, "beta is -1"),
+    (lambda y: nn.binary_cross_entropy(y, y, [1.0, 2.0]), ShapeError,
+     r"weight has shape \(2,\).*\(4, 3, 5\)"),
+    (lambda y: nn.binary_cross_entropy(y, y, np.ones((1, T, B, O))), ShapeError,
+     r"weight has shape \(1, 4, 3, 5\)"),
+    (lambda y: nn.binary_cross_entropy_with_logits(y, y, pos_weight=np.ones((B, 1, 1))), ShapeError,
+     r"pos_weight has shape \(3, 1, 1\)"),
+    (lambda y: nn.binary_cross_entropy(y, y, "sum"), DTypeError, "weight is 'sum'.*by name"),
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize("call, error, message", WRONG)
-def test_what_does_not_fit_is_refused_with_both_numbers(call, error, message, logits):
+def test_what_does_not_fit_is_refused(call, error, message, Y):
     with pytest.raises(error, match=message):
-        call(logits)
+        call(mt.tensor(Y))
 
 
-@pytest.mark.parametrize("wrong", [-1, O])
-def test_wrong_classes_from_the_host_are_found_on_every_backend(wrong, backend):
-    with pytest.raises(IndexError, match=f"target {wrong} is not one of {O} classes"):
-        nn.cross_entropy(mt.zeros(2, O), [0, wrong])
+@every
+def test_nothing_is_broadcast(name, Y):
+    with pytest.raises(ShapeError, match=rf"{name}: outputs .*\(4, 3, 5\), targets \(3, 5\)"):
+        loss_of(name, Y, Y[0])
 
 
-def test_targets_on_a_device_need_logits_there():
+@every
+def test_outputs_and_targets_of_two_backends_do_not_meet(name, Y):
     with mt.use("strict"):
-        targets = mt.tensor([0, 1])
-    with pytest.raises(BackendError, match=r"cross_entropy: .*'numpy'.*'strict'.*\.to\("):
-        nn.cross_entropy(mt.tensor([[1.0, 2.0], [3.0, 4.0]]), targets)
-
-
-def test_a_class_that_does_not_exist_is_never_taken_for_another(backend):
-    logits, targets = mt.zeros(2, 3), mt.tensor([1, 10])
-    if backend == "numpy":
-        with pytest.raises(IndexError, match="10"):
-            mt.nn.cross_entropy(logits, targets)
-    else:  # nobody waits for the device to look
-        loss = mt.nn.cross_entropy(logits, targets, "none")
-        assert np.isnan(loss.numpy()).tolist() == [False, True]
-
-
-@pytest.mark.parametrize("name", DIVERGENCES)
-def test_any_divergence_of_the_lecture_is_a_loss_on_every_backend(name, backend, rng):
-    divergence = DIVERGENCES[name]
-    Y = rng.dirichlet(np.ones(O), size=(T, B))
-    D = targets_for(divergence, (T, B, O), many_to_one(T), rng)
-    outputs = mt.tensor(Y, requires_grad=True)
-    loss = nn.DivergenceLoss(name)(outputs, D)
-    loss.backward()
-    np.testing.assert_allclose(loss.item(), divergence.value(np, Y, D), rtol=1e-12)
-    np.testing.assert_allclose(
-        outputs.grad.numpy(), divergence.gradient(Y, D), rtol=1e-11, atol=1e-13
-    )
-
-
-def test_steps_that_do_not_count_contribute_exactly_0(rng):
-    Y, D = rng.normal(size=(T, B, O)), rng.normal(size=(T, B, O))
-    Y[:-1], D[:-1] = np.nan, np.nan
-    outputs = mt.tensor(Y, requires_grad=True)
-    loss = nn.DivergenceLoss("squared error", many_to_one(T).outputs)(outputs, D)
-    loss.backward()
-    np.testing.assert_allclose(loss.item(), ((Y - D)[-1] ** 2).sum() / 2)
-    assert not outputs.grad.numpy()[:-1].any()
-
-
-def test_a_divergence_that_does_not_exist_is_told():
-    with pytest.raises(ValueError, match="'hinge'; known are 'squared error'"):
-        nn.DivergenceLoss("hinge")
-
-
-@pytest.mark.parametrize("name", DIVERGENCES)
-def test_a_single_sequence_needs_no_batch_axis(name, rng):
-    Y = rng.dirichlet(np.ones(O), size=(T, 1))
-    D = targets_for(DIVERGENCES[name], (T, 1, O), many_to_one(T), rng)
-    loss = nn.DivergenceLoss(name)
-    assert loss(mt.tensor(Y[:, 0]), D[:, 0]).item() == loss(mt.tensor(Y), D).item()
-
-
-def test_a_variant_is_the_mask_of_its_outputs(rng):
-    Y, D = rng.normal(size=(3, B, O)), rng.normal(size=(3, B, O))
-    by_variant, by_steps = (
-        nn.DivergenceLoss("squared error", steps)(Y, D).item()
-        for steps in (many_to_one(3), many_to_one(3).outputs)
-    )
-    assert by_variant == by_steps
+        there = mt.tensor(Y)
+    with pytest.raises(BackendError, match=r"'numpy'.*\.to\("):
+        loss_of(name, mt.tensor(Y), there)

@@ -122,7 +122,9 @@ def assert_equal_to_pytorch(kind, rng, **options):
     names = ("output", "h_n", "c_n")
     assert_same(dict(zip(names, found, strict=False)), dict(zip(names, expected, strict=False)))
     grads = mt.autograd.grad(found, list(mine.values()), cotangents)
-    wanted = torch.autograd.grad(expected, list(yours.values()), list(map(torch.tensor, cotangents)))
+    wanted = torch.autograd.grad(
+        expected, list(yours.values()), list(map(torch.tensor, cotangents))
+    )
     assert_same(dict(zip(mine, grads, strict=True)), dict(zip(yours, wanted, strict=True)))
 
 
