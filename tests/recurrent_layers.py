@@ -27,12 +27,13 @@ def cell(kind, *sizes, home=nn, **options):
     return getattr(home, f"{name}Cell")(*sizes, **more | options)
 
 
-def started(module, rng):
-    """The layer, its learned initial states drawn anew, for those it is born with are zero."""
-    for name, parameter in module.named_parameters():
-        if name in ("h_0", "c_0"):
-            parameter.update_(mt.tensor(rng.normal(size=parameter.shape)))
-    return module
+def started(kind, *sizes, rng, **options):
+    """A layer with learned initial states that are not the zeros which they are born with."""
+    made = layer(kind, *sizes, initial_state="learned", rng=rng, **options)
+    for name in made.cell.states:
+        state = getattr(made, f"{name}_0")
+        state.update_(mt.tensor(rng.normal(size=state.shape)))
+    return made
 
 
 def flat(*found):
@@ -84,6 +85,16 @@ def assert_close(found, expected, rtol=1e-10, atol=1e-12):
         reference = reference.numpy(force=True) if hasattr(reference, "detach") else reference
         mine = found[name].data if isinstance(found[name], mt.Tensor) else found[name]
         np.testing.assert_allclose(mine, reference, rtol=rtol, atol=atol, err_msg=name)
+
+
+def assert_gradients_are_pytorchs(mine, theirs, found, expected, cotangents):
+    """The gradients of all leaves, by name, given the outputs of either and their cotangents."""
+    import torch
+
+    grads = mt.autograd.grad(found, list(mine.values()), cotangents)
+    v = list(map(torch.tensor, cotangents))
+    wanted = torch.autograd.grad(expected, list(theirs.values()), v)
+    assert_close(dict(zip(mine, grads, strict=True)), dict(zip(theirs, wanted, strict=True)))
 
 
 def assert_second_derivatives_are_pytorchs(mine, theirs, found, expected, cotangents):

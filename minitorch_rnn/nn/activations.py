@@ -18,6 +18,7 @@ from minitorch_rnn.nn.module import Module
 from minitorch_rnn.ops.elementwise import floating
 
 activation = dataclass(eq=False, repr=False)  # the fields are the options
+_floats: Callable[[Any], Any] = floating
 
 
 def elu(x: Any, alpha: float = 1.0) -> Any:
@@ -30,7 +31,7 @@ def elu(x: Any, alpha: float = 1.0) -> Any:
     >>> elu(tensor([-1000.0, 0.0, 1000.0])).tolist()
     [-1.0, 0.0, 1000.0]
     """
-    x = floating(x)  # type: ignore[no-untyped-call]
+    x = _floats(x)
     return ops.where(x > 0, x, alpha * ops.expm1(_below(x)))
 
 
@@ -52,8 +53,8 @@ def gelu(x: Any, approximate: str = "none") -> Any:
     [-0.0, 0.0, 1000.0]
     """
     _check_approximate("gelu", approximate)
-    x = floating(x)  # type: ignore[no-untyped-call]
-    z = ops.clip(x, -20.0, 20.0)  # Φ is 0 or 1 there, to the last digit, and no power overflows
+    x = _floats(x)
+    z = ops.clip(x, -25.0, 25.0)  # either Φ is exactly 0 or 1 there, and no power overflows
     if approximate == "none":
         return x * (0.5 * (1 + ops.erf(z / math.sqrt(2))))
     # (1 + tanh(s)) / 2 is sigmoid(2 s), which knows more digits where Φ is nearly 0.
@@ -72,7 +73,7 @@ def hardtanh(x: Any, min_val: float = -1.0, max_val: float = 1.0) -> Any:
     [-1.0, 0.5, 1.0]
     """
     _check_bounds("hardtanh", min_val, max_val)
-    x = floating(x)  # type: ignore[no-untyped-call]
+    x = _floats(x)
     return ops.where(x <= min_val, min_val, ops.where(x >= max_val, max_val, x))
 
 
@@ -86,21 +87,21 @@ def leaky_relu(x: Any, negative_slope: float = 0.01) -> Any:
     >>> leaky_relu(tensor([-2.0, 2.0]), 0.5).tolist()
     [-1.0, 2.0]
     """
-    x = floating(x)  # type: ignore[no-untyped-call]
+    x = _floats(x)
     return ops.where(x > 0, x, negative_slope * _below(x))
 
 
 def silu(x: Any) -> Any:
     """y = x sigmoid(x), also called swish.
 
-    Source: Hendrycks and Gimpel, arXiv:1606.08415 (2016); Elfwing et al., Neural Networks 107 (2018).
+    Source: Elfwing, Uchibe and Doya, Neural Networks 107 (2018).
 
     >>> from minitorch_rnn import tensor
     >>> from minitorch_rnn.nn.activations import silu
     >>> silu(tensor([-1000.0, 0.0, 1000.0])).tolist()
     [-0.0, 0.0, 1000.0]
     """
-    x = floating(x)  # type: ignore[no-untyped-call]
+    x = _floats(x)
     return x * ops.sigmoid(x)
 
 
@@ -112,7 +113,7 @@ def softplus(x: Any, beta: float = 1.0) -> Any:
     >>> softplus(tensor([0.0, 1000.0]), beta=2.0).tolist()
     [0.34657359027997264, 1000.0]
     """
-    return ops.softplus(x) if beta == 1 else ops.softplus(beta * floating(x)) / beta  # type: ignore[no-untyped-call]
+    return ops.softplus(x) if beta == 1 else ops.softplus(beta * _floats(x)) / beta
 
 
 class Activation(Module):
@@ -250,25 +251,16 @@ class Sigmoid(Activation):
     function = staticmethod(ops.sigmoid)
 
 
-@activation
-class Softmax(Activation):
-    """`softmax` along `axis`, PyTorch's `dim`, as a module; the last axis unless told otherwise.
-
-    >>> from minitorch_rnn import nn
-    >>> nn.Softmax(dim=0)([[1.0, 2.0], [1.0, 2.0]]).tolist()
-    [[0.5, 0.5], [0.5, 0.5]]
-    """
-
-    function = staticmethod(ops.softmax)
-    axis: int = -1
-
+class _AlongAxis(Activation):
     def __init__(self, axis: int = -1, *, dim: int | None = None) -> None:
         self.axis = axis if dim is None else dim
 
+    def options(self) -> dict[str, Any]:
+        return {"axis": self.axis}
 
-@activation
-class LogSoftmax(Softmax):
-    """`log_softmax` along `axis`, PyTorch's `dim`, as a module.
+
+class LogSoftmax(_AlongAxis):
+    """`log_softmax` along `axis`, PyTorch's `dim`, as a module; the last one if none is given.
 
     >>> from minitorch_rnn import nn
     >>> nn.LogSoftmax()([[0.0, -1000.0]]).tolist()
@@ -276,3 +268,56 @@ class LogSoftmax(Softmax):
     """
 
     function = staticmethod(ops.log_softmax)
+
+
+class Softmax(_AlongAxis):
+    """`softmax` along `axis`, PyTorch's `dim`, as a module; the last one if none is given.
+
+    >>> from minitorch_rnn import nn
+    >>> nn.Softmax(dim=0)([[1.0, 2.0], [1.0, 2.0]]).tolist()
+    [[0.5, 0.5], [0.5, 0.5]]
+    """
+
+    function = staticmethod(ops.softmax)
+
+
+@activation
+class Softplus(Activation):
+    """`softplus` as a module.
+
+    >>> from minitorch_rnn import nn
+    >>> nn.Softplus()([-1000.0, 1000.0]).tolist()
+    [0.0, 1000.0]
+    """
+
+    function = staticmethod(softplus)
+    beta: float = 1.0
+
+
+@activation
+class Tanh(Activation):
+    """`tanh` as a module.
+
+    >>> from minitorch_rnn import nn
+    >>> nn.Tanh()([-1000.0, 0.0, 1000.0]).tolist()
+    [-1.0, 0.0, 1.0]
+    """
+
+    function = staticmethod(ops.tanh)
+
+
+def _below(x: Any) -> Any:
+    """x where it is not above 0, and 0 where a function of it would be computed for nothing."""
+    return ops.where(x > 0, 0.0, x)
+
+
+def _check_approximate(name: str, approximate: str) -> None:
+    if approximate not in ("none", "tanh"):
+        raise ValueError(f"{name}: approximate is {approximate!r}; known are 'none' and 'tanh'.")
+
+
+def _check_bounds(name: str, min_val: float, max_val: float) -> None:
+    if not min_val < max_val:
+        raise ValueError(
+            f"{name}: min_val is {min_val}, max_val is {max_val}; the first must be the smaller."
+        )

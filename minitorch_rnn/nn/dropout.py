@@ -126,7 +126,8 @@ class LockedDropout(Dropout):
 def _kept(x: Tensor, shape: tuple[int, ...], p: float, rng: np.random.Generator | None) -> Tensor:
     """x where a mask of `shape`, which is broadcast, keeps it, and 0 elsewhere; scaled."""
     mask = Tensor(backend.generator(rng).random(shape) >= p, backend=x.backend)
-    return ops.where(mask, x, 0.0) * (1 / (1 - p) if p < 1 else 1.0)  # type: ignore[no-any-return]
+    kept: Tensor = ops.where(mask, x, 0.0)
+    return kept * (1 / (1 - p)) if p < 1 else kept
 
 
 def _check_probability(name: str, p: float) -> None:

@@ -80,7 +80,7 @@ class Embedding(Module):
         self._describe(shape, padding_idx)
         self.weight = init.normal_(init.parameter(*shape, dtype=dtype), rng=rng)
         if self.padding_idx is not None:
-            self.weight.update_(ops.index_update(self.weight.detach(), self.padding_idx, 0.0))
+            self.weight.update_(self.weight.detach().index_update(self.padding_idx, 0.0))
 
     @classmethod
     def from_pretrained(
@@ -177,9 +177,7 @@ def _rows(name: Any, input: Any, weight: Tensor, padding_idx: int | None) -> Ten
 def _check_inside(name: Any, what: str, indices: Any, n: int) -> None:
     """Raise if an index of the host is none of 0 … n-1."""
     if isinstance(indices, np.ndarray) and (wrong := indices[(indices < 0) | (indices >= n)]).size:
-        raise IndexError(
-            f"{name}: index {wrong[0]} is out of range for {n} {what}, 0 … {n - 1}."
-        )
+        raise IndexError(f"{name}: index {wrong[0]} is out of range for {n} {what}, 0 … {n - 1}.")
 
 
 def _check_table(name: str, shape: tuple[int, ...]) -> None:

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from minitorch_rnn import backend, ops
+from minitorch_rnn import backend
 from minitorch_rnn.engine import Parameter, Tensor
 from minitorch_rnn.errors import ShapeError
 from minitorch_rnn.nn.module import Module
@@ -320,9 +320,7 @@ def forget_gate_bias_(module: AnyModule, value: float = 1.0) -> AnyModule:
     if not biases:
         raise ValueError(f"forget_gate_bias_: {module!r} was built with bias=False.")
     for name, p in biases.items():  # rows i, f, g, o
-        p.update_(
-            ops.index_update(p.detach(), slice(H, 2 * H), value if "_ih" in name else 0.0)
-        )
+        p.update_(p.detach().index_update(slice(H, 2 * H), value if "_ih" in name else 0.0))
     return module
 
 

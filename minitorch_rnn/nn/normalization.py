@@ -117,7 +117,7 @@ def _normalized(
         x = x.astype("float32")
     centred = x - x.mean(axis=axes, keepdims=True)
     variance = (centred * centred).mean(axis=axes, keepdims=True)
-    y = centred / ops.sqrt(variance + eps)
+    y: Tensor = centred / ops.sqrt(variance + eps)
     y = y if weight is None else y * weight
     y = y if bias is None else y + bias
     return y.astype("float16") if dtype == np.float16 else y

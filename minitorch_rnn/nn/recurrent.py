@@ -312,11 +312,10 @@ class RNNBase(Module):
 
     def __repr__(self) -> str:
         told = f"{type(self).__name__}(input_size={self.input_size}, hidden_size={self.hidden_size}"
-        if self.cell is CELLS["relu"]:
-            told += ", nonlinearity='relu'"
-        defaults = {"num_layers": 1, "bias": True, "batch_first": False, "dropout": 0.0,
-                    "bidirectional": False, "proj_size": 0, "initial_state": "zeros"}  # fmt: skip
+        defaults = {"num_layers": 1, "nonlinearity": "tanh", "bias": True, "batch_first": False,
+                    "dropout": 0.0, "bidirectional": False, "proj_size": 0,
+                    "initial_state": "zeros"}  # fmt: skip
         for name, default in defaults.items():
-            if (value := getattr(self, name)) != default:
+            if (value := getattr(self, name, default)) != default:
                 told += f", {name}={value!r}"
         return told + ")"

@@ -157,10 +157,11 @@ def test_it_is_the_recursion_of_the_paper(logits):
 @pytest.mark.parametrize("order", [1, 2])
 @pytest.mark.parametrize("reduction", ["none", "mean", ("sum",)], ids=str)
 def test_it_agrees_with_differences(reduction, order, logits):
-    def loss(x):
-        return nn.ctc_loss(x, LABELS, STEPS, COUNTS, reduction=reduction)
+    def loss(x):  # of four columns; the last sequence is too short for what it should write
+        return nn.ctc_loss(x, LABELS, [4, 3, 1], COUNTS, 0, reduction, True)
 
-    assert mt.autograd.gradcheck(loss, mt.tensor(logits, requires_grad=True), order=order)
+    x = mt.tensor(logits[:4], requires_grad=True)
+    assert mt.autograd.gradcheck(loss, x, order=order)
 
 
 def test_what_stands_behind_the_end_changes_nothing(logits):

@@ -1,0 +1,428 @@
+"""Anomaly mode: the operation, the element, the line and the time step where a nan appears."""
+
+import inspect
+import pathlib
+import re
+import threading
+
+import numpy as np
+import pytest
+
+import minitorch_rnn as mt
+from minitorch_rnn import nn
+from minitorch_rnn.autograd import Function, checkpoint, detect_anomaly, grad, time_steps
+from minitorch_rnn.engine import anomaly
+from minitorch_rnn.errors import NonFiniteError
+
+quietly = pytest.mark.filterwarnings("ignore::RuntimeWarning")  # outside of the block NumPy warns
+
+INF, NAN = float("inf"), float("nan")
+HERE = str(pathlib.Path(__file__))
+
+
+def leaf(values, dtype=float):
+    return mt.tensor(np.array(values, dtype), requires_grad=True)
+
+
+def error_of(wrong):
+    with pytest.raises(NonFiniteError) as caught, detect_anomaly():
+        wrong()
+    return str(caught.value)
+
+
+def line_of(function, marked):
+    """The number of the line of `function` that holds the text `marked`."""
+    lines, first = inspect.getsourcelines(function)
+    (found,) = [i for i, line in enumerate(lines) if marked in line]
+    return first + found
+
+
+# Forward -----------------------------------------------------------------------------------------
+
+VALUES = [  # (name, what is done, the element that is told)
+    ("log", lambda: leaf([1.0, -1.0]).log(), "nan at index (1,)"),
+    ("sqrt", lambda: mt.sqrt(leaf([[4.0, 1.0], [-1.0, -2.0]])), "nan at index (1, 0) (2 of 4"),
+    ("divide", lambda: 1 / leaf([2.0, 0.0]), "inf at index (1,)"),
+    ("divide", lambda: leaf(0.0) / leaf(0.0), "nan at index ()"),
+    ("exp", lambda: leaf([1e4, 0.0]).exp(), "inf at index (0,) (1 of 2, shape (2,))"),
+    ("power", lambda: leaf([-8.0]) ** (1 / 3), "nan at index (0,)"),
+    ("multiply", lambda: leaf([1e300]) * 1e300, "inf at index (0,)"),
+    ("matmul", lambda: leaf([[1e200]]) @ leaf([[1e200]]), "inf at index (0, 0)"),
+    ("subtract", lambda: mt.tensor([INF, 1.0]) - INF, "nan at index (0,)"),
+    ("sum", lambda: leaf(np.full(4, 1e308)).sum(), "inf at index ()"),
+    ("add", lambda: leaf([1.0, 2.0]) + np.array([0.0, NAN]), "nan at index (1,)"),
+    ("stack", lambda: mt.stack([leaf(1.0), mt.tensor(NAN)]), "nan at index (1,)"),
+    ("astype", lambda: leaf([1e200]).astype("float32"), "inf at index (0,)"),
+]
+
+
+@pytest.mark.parametrize("name, wrong, element", VALUES, ids=[row[0] for row in VALUES])
+def test_the_operation_and_the_element_are_named(name, wrong, element):
+    message = error_of(wrong)
+    assert message.startswith(f"anomaly: {name!r} gives ") and element in message
+
+
+def test_a_value_is_looked_at_on_every_backend(backend):
+    assert "'log' gives nan at index (2,)" in error_of(lambda: mt.tensor([1.0, 2.0, -3.0]).log())
+
+
+def test_constants_and_no_grad_are_watched_too():
+    assert "'log'" in error_of(lambda: mt.tensor([-1.0]).log())
+    assert "'log'" in error_of(mt.no_grad()(lambda: leaf([-1.0]).log()))
+
+
+def test_the_line_is_the_one_that_made_it():
+    def program():
+        x = leaf([1.0, -1.0])
+        y = x * 2
+        return y.log() + 1  # here
+
+    message = error_of(program)
+    assert f"Made at {HERE}, line {line_of(program, '# here')}: " in message
+    assert "return y.log() + 1  # here" in message
+
+
+def test_the_line_is_outside_of_the_library_and_the_module_is_told_too():
+    def program():
+        layer = nn.Linear(2, 2)
+        layer.weight.update_(np.full((2, 2), 1e200))
+        return layer(np.full((3, 2), 1e200))  # here
+
+    message = error_of(program)
+    assert f"Made at {HERE}, line {line_of(program, '# here')}" in message
+    assert re.search(r"\(in nn/linear\.py, line \d+\)", message.replace("\\", "/"))
+
+
+def test_an_input_that_is_already_wrong_is_named():
+    message = error_of(lambda: mt.tensor([1.0, NAN]) + 1)
+    assert "input 0 is already nan at index (1,) (1 of 2, shape (2,))" in message
+    assert "from finite inputs" in error_of(lambda: leaf([-1.0]).log())
+    assert "input 1 is already nan" in error_of(lambda: mt.tensor([1.0]) + NAN)
+
+
+LET_PASS = {
+    "a mask of -inf": lambda: mt.where(np.array([True, False]), leaf([1.0, 2.0]), -INF),
+    "a masked softmax": lambda: (leaf([1.0, 2.0]) + np.array([0.0, -INF])).softmax(),
+    "a masked log_softmax": lambda: (leaf([1.0, 2.0]) + np.array([0.0, -INF])).log_softmax(),
+    "a masked logsumexp": lambda: (leaf([1.0, 2.0]) + np.array([0.0, -INF])).logsumexp(),
+    "the log of a masked softmax": lambda: mt.where(np.array([True, False]), leaf([0.5, 0.0]), 1.0)
+    .log(),
+    "an infinite bound": lambda: leaf([1.0, 2.0]).clip(-INF, INF),
+    "exp of -inf": lambda: (leaf([1.0]) - INF).exp(),
+    "a reshaped infinity": lambda: mt.tensor([INF]).reshape(1, 1),
+    "integers": lambda: mt.tensor([1, 2]) // 2,
+    "booleans": lambda: leaf([INF]) > 0,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("right", LET_PASS.values(), ids=LET_PASS)
+def test_infinities_that_were_put_in_are_let_pass(right):
+    with detect_anomaly():
+        right()
+
+
+def test_masked_attention_goes_forward_and_backward():
+    with detect_anomaly():
+        scores = leaf(np.ones((3, 3)))
+        mask = np.triu(np.full((3, 3), -INF), 1)
+        (scores + mask).softmax()[2].log().sum().backward()
+        nn.cross_entropy(scores + np.array([0.0, 0.0, -INF]), [0, 1, 1]).backward()
+    assert np.isfinite(scores.grad.data).all()
+
+
+# Backward ----------------------------------------------------------------------------------------
+
+
+def test_a_gradient_is_named_with_the_line_that_made_its_operation():
+    def program():
+        x = leaf([1.0, 0.0])
+        y = x.sqrt()  # made
+        z = y * 2
+        z.sum().backward()
+
+    message = error_of(program)
+    assert "the gradient that 'sqrt' gives its input 0 is inf at index (1,)" in message
+    assert f"'sqrt' was made at {HERE}, line {line_of(program, '# made')}: y = x.sqrt()" in message
+
+
+def test_the_input_is_told_by_its_place():
+    assert "'multiply' gives its input 1" in error_of(
+        lambda: (mt.tensor([1e200]) * leaf([1e-200])).sum().backward(1e200)
+    )
+
+
+def test_a_gradient_that_came_in_wrong_is_told_apart():
+    message = error_of(lambda: (leaf([1.0, 2.0]) * 3).backward([1.0, NAN]))
+    assert "the gradient that came in is nan at index (1,)" in message
+
+
+def test_pieces_of_a_sequence_are_looked_at():
+    x = leaf([[1.0, 2.0], [3.0, 4.0]])
+    assert "'getitem' gives its input 0" in error_of(lambda: x[1].backward([NAN, 1.0]))
+
+
+def test_where_gives_nan_of_the_branch_not_taken():
+    def program():
+        x = leaf([0.0, 2.0])
+        mt.where(x.data > 0, x.sqrt(), 0.0).sum().backward()  # 0 times an infinite slope
+
+    assert "'sqrt' gives its input 0 is nan at index (0,)" in error_of(program)
+
+
+def test_a_walk_with_create_graph_is_watched():
+    def program():
+        x = leaf([0.0])
+        (g,) = grad((x**1.5).sum(), x, create_graph=True)
+        grad(g.sum(), x)
+
+    assert "index (0,)" in error_of(program)
+
+
+@quietly
+def test_what_was_made_before_the_block_has_no_line_but_a_name():
+    y = leaf([0.0]).sqrt().sum()
+    message = error_of(y.backward)
+    assert "'sqrt' gives" in message and "before anomaly mode was on" in message
+
+
+def test_the_users_own_functions_and_checkpoints_are_named():
+    class Wrong(Function):
+        @staticmethod
+        def forward(ctx, x):
+            return x * 1
+
+        @staticmethod
+        def backward(ctx, g):
+            return g * NAN
+
+    class WrongValue(Wrong):
+        @staticmethod
+        def forward(ctx, x):
+            return mt.tensor(x.data * NAN)
+
+    assert HERE in error_of(lambda: Wrong.apply(leaf([1.0])).sum().backward())
+    assert "'WrongValue' gives nan at index (0,)" in error_of(lambda: WrongValue.apply(leaf([1.0])))
+    message = error_of(lambda: checkpoint(lambda x: x.sqrt(), leaf([0.0])).sum().backward())
+    assert "'sqrt' gives its input 0 is inf" in message and HERE in message
+
+
+# Time --------------------------------------------------------------------------------------------
+
+T, BAD = 6, 4
+
+
+def sequence(rng, *shape):
+    x = rng.normal(size=(T, *shape))
+    x[BAD] = NAN
+    return x
+
+
+LAYERS = {
+    "RNN": (lambda: nn.RNN(2, 3), (2, 2)),
+    "LSTM": (lambda: nn.LSTM(2, 3), (2, 2)),
+    "GRU": (lambda: nn.GRU(2, 3, num_layers=2), (2, 2)),
+    "single": (lambda: nn.RNN(2, 3), (2,)),
+    "bidirectional": (lambda: nn.LSTM(2, 3, bidirectional=True), (2, 2)),
+    "RecurrentNetwork": (lambda: nn.RecurrentNetwork(2, 3, 2), (2, 2)),
+    "ColumnNetwork": (lambda: nn.ColumnNetwork(mt.column.elman(2, 3, 2)), (2, 2)),
+}
+
+
+@pytest.mark.parametrize("build, shape", LAYERS.values(), ids=LAYERS)
+def test_a_recurrent_layer_tells_the_time_step(build, shape, rng):
+    """One weight is so large that h(4) overflows: x is finite, and 0 before."""
+    network, x = build(), np.zeros((T, *shape))
+    x[BAD] = 1e200
+    for p in network.parameters():
+        p.update_(np.full(p.shape, 1e200))
+    for name, p in network.named_parameters():
+        if "bias" in name:
+            p.update_(np.zeros(p.shape))
+    message = error_of(lambda: network(x))
+    assert f", time step {BAD}. Made at {HERE}" in message
+
+
+@pytest.mark.parametrize("build, shape", LAYERS.values(), ids=LAYERS)
+def test_nan_in_the_data_is_reported(build, shape, rng):
+    assert "already nan" in error_of(lambda: build()(sequence(rng, *shape)))
+
+
+def test_a_loop_of_the_users_own_tells_its_step_backward():
+    def program():
+        x = leaf(np.linspace(0.0, 1.0, T))
+        total = mt.tensor(0.0)
+        for t in time_steps(range(T)):
+            h = x[BAD - t]
+            total = total + h.sqrt()  # made
+        total.backward()
+
+    message = error_of(program)
+    assert "'sqrt' gives its input 0 is inf" in message
+    assert f"line {line_of(program, '# made')}" in message and f", time step {BAD}" in message
+
+
+def test_a_loop_of_the_users_own_tells_its_step_forward():
+    def program():
+        for t in time_steps(range(2, T)):
+            mt.tensor([1.0 * (3 - t)]).log()
+
+    message = error_of(program)
+    assert "'log' gives -inf" in message and "from finite inputs, time step 3. Made" in message
+
+
+def test_an_rnn_tells_the_step_whose_gradient_is_wrong():
+    def program():
+        rnn = nn.RNN(1, 1, nonlinearity="relu", bias=False)
+        rnn.weight_ih_l0.update_([[1e-200]])
+        rnn.weight_hh_l0.update_([[1e80]])  # h(t) = 1e-200, 1e-120, 1e-40, 1e40
+        output, _ = rnn(np.array([[[1.0]], [[0.0]], [[0.0]], [[0.0]]]))  # made
+        output.backward(np.array([[[0.0]], [[0.0]], [[0.0]], [[1e200]]]))
+
+    message = error_of(program)
+    assert "gradient that 'linear' gives its input 0 is inf" in message
+    assert f"line {line_of(program, '# made')}" in message and ", time step 2" in message
+
+
+def test_steps_are_only_numbers_outside_of_anomaly_mode():
+    assert list(time_steps(range(3))) == [0, 1, 2]
+    assert list(time_steps(iter([5, 7]))) == [5, 7]
+
+
+def test_after_a_loop_no_step_is_told():
+    def program():
+        for _ in time_steps(range(3)):
+            pass
+        leaf([-1.0]).log()
+
+    assert "time step" not in error_of(program)
+
+
+def test_a_loop_that_was_left_early_tells_no_step_afterwards():
+    def program():
+        for t in time_steps(range(3)):
+            if t == 1:
+                break
+        leaf([-1.0]).log()
+
+    assert "time step" not in error_of(program)
+
+
+def test_an_inner_loop_gives_the_step_back_to_the_outer_one():
+    def program():
+        for t in time_steps(range(3)):
+            for _ in time_steps(range(10, 12)):
+                pass
+            mt.tensor([float(1 - t)]).log()
+
+    assert ", time step 1." in error_of(program)
+
+
+def test_after_a_layer_in_a_loop_the_step_is_the_loops():
+    def program():
+        rnn = nn.RNN(1, 1)
+        for t in time_steps(range(7, 10)):
+            rnn(np.ones((2, 1, 1)))
+            mt.tensor([float(8 - t)]).log()
+
+    assert ", time step 8." in error_of(program)
+
+
+# On and off --------------------------------------------------------------------------------------
+
+
+@quietly
+def test_off_it_keeps_no_notes_and_raises_nothing():
+    leaf([-1.0]).log().sum().backward()
+    with detect_anomaly():
+        leaf([1.0]).log()
+        assert anomaly.made
+    assert anomaly.made is None and anomaly._step is None
+    leaf([-1.0]).log().sum().backward()
+
+
+@quietly
+def test_after_an_exception_it_is_off():
+    for wrong, error in [(lambda: leaf([-1.0]).log(), NonFiniteError), (lambda: 1 / 0, Exception)]:
+        with pytest.raises(error), detect_anomaly():
+            for _ in time_steps(range(2)):
+                wrong()
+        assert anomaly.made is None
+        leaf([-1.0]).log()
+
+
+def test_blocks_nest():
+    with detect_anomaly():
+        with detect_anomaly():
+            y = leaf([0.0]).sqrt()
+        with pytest.raises(NonFiniteError, match=r"line \d+: y = leaf"):
+            y.sum().backward()
+
+
+def test_an_inner_block_does_not_end_the_step_of_the_loop_around_it():
+    def program():
+        for t in time_steps(range(3)):
+            with detect_anomaly():
+                pass
+            mt.tensor([float(1 - t)]).log()
+
+    assert ", time step 1." in error_of(program)
+
+
+def test_one_object_can_be_entered_twice():
+    mode = detect_anomaly()
+    with mode, mode:
+        pass
+    assert anomaly.made is None
+
+
+@quietly
+def test_it_watches_all_threads():
+    found = []
+
+    def work():
+        try:
+            leaf([-1.0]).log()
+        except NonFiniteError as error:
+            found.append(str(error))
+
+    with detect_anomaly():
+        thread = threading.Thread(target=work)
+        thread.start()
+        thread.join()
+    assert len(found) == 1
+
+
+def test_threads_do_not_tell_each_others_steps():
+    ready, done = threading.Event(), threading.Event()
+
+    def loop():
+        for _ in time_steps([77]):
+            ready.set()
+            done.wait(10)
+
+    def program():
+        thread = threading.Thread(target=loop)
+        thread.start()
+        ready.wait(10)
+        try:
+            leaf([-1.0]).log()
+        finally:
+            done.set()
+            thread.join()
+
+    assert "77" not in error_of(program)
+
+
+def test_values_and_gradients_are_the_same_in_it(rng):
+    x, found = rng.normal(size=(5, 2, 3)), []
+    for on in (False, True):
+        lstm = nn.LSTM(3, 4, rng=np.random.default_rng(0))
+        with detect_anomaly() if on else mt.enable_grad():
+            output, _ = lstm(x)
+            (output * output).sum().backward()
+        found.append([output.tolist(), *(p.grad.tolist() for p in lstm.parameters())])
+    assert found[0] == found[1]
+
+
+def test_an_overflow_of_float16_is_found():
+    assert "'multiply' gives inf" in error_of(lambda: leaf([300.0], "float16") * 300)
