@@ -222,21 +222,26 @@ def erf(array: Any) -> Any:
 
 
 def dtype_of(name: Any) -> np.dtype[Any]:
-    """The NumPy dtype that `name` means; both backends have the same ones.
+    """The NumPy dtype that `name` means, one of numbers; both backends have the same ones.
 
     Raises:
-        DTypeError: if there is none, as of bfloat16.
+        DTypeError: if there is none, as of bfloat16, or it is not a number's.
 
     >>> dtype_of("float32")
     dtype('float32')
     """
     try:
-        return np.dtype(name)  # type: ignore[no-any-return]
+        if name is None:
+            raise TypeError("None")
+        dtype: np.dtype[Any] = np.dtype(name)
     except TypeError as cause:
         raise DTypeError(
             f"dtype: {name!r} is none of NumPy's. Floating-point types are 'float16', 'float32' "
             "and 'float64'; NumPy and CuPy store no bfloat16."
         ) from cause
+    if dtype.kind not in "biufc":
+        raise DTypeError(f"dtype: {dtype} values cannot be computed with; give a number's type.")
+    return dtype
 
 
 _default_dtype = np.dtype(np.float64)

@@ -11,6 +11,7 @@ import hashlib
 import json
 import os
 import pathlib
+import threading
 from typing import Any
 
 import numpy as np
@@ -60,10 +61,11 @@ def to_bytes(obj: Any) -> bytes:
         raise needs_app("save: safetensors") from cause
     arrays: dict[str, np.ndarray] = {}
     structure = _taken(obj, "", arrays)
-    plain = structure == {"dict": [[name, {"array": name}] for name in arrays]}
-    metadata = {"format": "minitorch_rnn 1", "sha256": _checksum(arrays)}
-    if not plain:
-        metadata["structure"] = json.dumps(structure)
+    metadata = {
+        "format": "minitorch_rnn 1",
+        "sha256": _checksum(arrays),
+        "structure": json.dumps(structure),
+    }
     return serialized(arrays, metadata=metadata)
 
 
@@ -120,10 +122,12 @@ def from_bytes(content: bytes, name: str) -> Any:
             "changed or damaged."
         )
     if "structure" not in metadata:
-        return arrays
+        return {key: arrays[key] for key in header if key in arrays}
     try:
         return _restored(json.loads(metadata["structure"]), arrays)
-    except (ValueError, KeyError, TypeError, IndexError, RecursionError) as cause:
+    except (
+        ValueError, KeyError, TypeError, IndexError, AttributeError, RecursionError
+    ) as cause:  # fmt: skip
         raise CheckpointError(f"{name}: its structure does not fit its arrays: {cause}") from cause
 
 
@@ -140,7 +144,7 @@ def write_whole(path: str | os.PathLike[str], content: bytes) -> None:
     ['notes.txt']
     """
     target = pathlib.Path(path)
-    beside = target.with_name(f"{target.name}.tmp.{os.getpid()}")
+    beside = target.with_name(f"{target.name}.tmp.{os.getpid()}.{threading.get_ident()}")
     try:
         with open(beside, "wb") as file:
             file.write(content)
@@ -174,7 +178,7 @@ def _taken(value: Any, path: str, arrays: dict[str, np.ndarray]) -> Any:
         value = value._data
     if backend.backend_of(value) is not None or isinstance(value, np.generic):
         array = np.asarray(backend.to_numpy(value), order="C")  # strided ones are written wrong
-        if array.dtype.kind not in "biuf":
+        if array.dtype.kind not in "biuf" or array.dtype.itemsize > 8:
             raise TypeError(
                 f"save: {path or 'the array'} is {array.dtype}; real numbers and booleans can be "
                 "saved."

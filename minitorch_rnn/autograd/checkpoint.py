@@ -8,17 +8,18 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from minitorch_rnn import backend
-from minitorch_rnn.autograd.whole import recorded
+from minitorch_rnn.autograd.whole import owned, recorded, replaced, tensors
 from minitorch_rnn.engine import (
     Tensor,
     constant,
     enable_grad,
     is_grad_enabled,
     joint,
-    kept,
+    raw,
     walk,
 )
 from minitorch_rnn.errors import GraphError
+from minitorch_rnn.ops import where
 
 
 def checkpoint(function: Callable[..., Any], *args: Any, **named: Any) -> Any:
@@ -29,7 +30,7 @@ def checkpoint(function: Callable[..., Any], *args: Any, **named: Any) -> Any:
 
     Args:
         function: of tensors; may use parameters and other tensors of the graph that are not among
-            its arguments. Returns a tensor or a tuple or list of them.
+            its arguments. Returns a tensor, or tuples, lists and dictionaries of them.
         args, named: what it is called with; of arrays, also in lists, tuples and dictionaries, the
             values at the time of the call are used both times.
 
@@ -49,19 +50,19 @@ def checkpoint(function: Callable[..., Any], *args: Any, **named: Any) -> Any:
     """
     if not is_grad_enabled():
         return function(*args, **named)
-    args, named = _owned(args), _owned(named)
+    args, named = owned(args), owned(named)
     began, random_state = constant(np.zeros(()))._index, backend.generator().bit_generator.state
     result = function(*args, **named)
-    outputs = list(result) if isinstance(result, tuple | list) else [result]
-    carried = [k for k, y in enumerate(outputs) if isinstance(y, Tensor) and y.requires_grad]
-    outside = _outside([outputs[k] for k in carried], began)
+    carried = _carried(result)
+    outside = _outside(carried, began)
     if not outside:
         return result
-    part = _Part(function, args, named, random_state, carried, outside)
-    values = [outputs[k]._data for k in carried]
-    for k, y in zip(carried, recorded(_CHECKPOINT, values, outside, part), strict=True):
-        outputs[k] = y
-    return type(result)(outputs) if isinstance(result, tuple | list) else outputs[0]
+    part = _Part(function, args, named, random_state, outside)
+    made = recorded(_CHECKPOINT, [y._data for y in carried], outside, part)
+    new = {y._index: y_new for y, y_new in zip(carried, made, strict=True)}
+    return replaced(
+        result, lambda y: new[y._index] if isinstance(y, Tensor) and y.requires_grad else y
+    )
 
 
 class _Part(NamedTuple):
@@ -71,7 +72,6 @@ class _Part(NamedTuple):
     args: Any
     named: Any
     random_state: Any
-    carried: list[int]
     outside: list[Tensor]
 
     def again(self) -> list[Tensor]:
@@ -80,27 +80,32 @@ class _Part(NamedTuple):
         now, bits.state = bits.state, self.random_state
         try:
             with enable_grad():
-                result = self.function(*self.args, **self.named)
+                return _carried(self.function(*self.args, **self.named))
         finally:
             bits.state = now
-        outputs = list(result) if isinstance(result, tuple | list) else [result]
-        return [outputs[k] for k in self.carried]
+
+
+def _carried(result: Any) -> list[Tensor]:
+    """The outputs that require gradients, each once."""
+    return list({y._index: y for y in tensors(result) if y.requires_grad}.values())
 
 
 def _rule(wanted: list[bool], g: Any, y: Any, *rest: Any) -> Sequence[Any]:
     layout, part = rest[-2:]
     create_graph = isinstance(g, Tensor)
-    outputs = part.again()
-    for y_then, y_now in zip(layout.parts(y), outputs, strict=True):
-        then, now = (x._data if isinstance(x, Tensor) else x for x in (y_then, y_now))
-        if isinstance(now, np.ndarray) and not np.array_equal(then, now, equal_nan=True):
-            raise GraphError(
-                f"checkpoint: {getattr(part.function, '__name__', part.function)!r} gave another "
-                "value when it was computed again. It must give the same twice: draw random "
-                "numbers from the default generator, and change nothing that it reads."
-            )
+    outputs, gradients = part.again(), layout.parts(g)
+    before = [raw(y_then) for y_then in layout.parts(y)]
+    if [x.shape for x in outputs] != [x.shape for x in before]:
+        raise _another(part.function)
+    for k, (then, now) in enumerate(zip(before, outputs, strict=True)):
+        same = (then == now._data) | ((then != then) & (now._data != now._data))
+        if not isinstance(same, np.ndarray):
+            # Nobody waits for a device to compare: the gradient becomes nan instead.
+            gradients[k] = where(same, gradients[k], float("nan"))
+        elif not same.all():
+            raise _another(part.function)
     ends = {x._index: x for x in part.outside}
-    found = walk(outputs, layout.parts(g), ends, create_graph=create_graph, stop=True)
+    found = walk(outputs, gradients, ends, create_graph=create_graph, stop=True)
     if not create_graph:
         return [found[x._index]._data if x._index in found else None for x in part.outside]
     return [found.get(x._index) for x in part.outside]
@@ -109,16 +114,12 @@ def _rule(wanted: list[bool], g: Any, y: Any, *rest: Any) -> Sequence[Any]:
 _CHECKPOINT = joint("checkpoint", _rule)
 
 
-def _owned(x: Any) -> Any:
-    """Arguments whose values nobody else changes between forward and backward."""
-    if isinstance(x, tuple | list):
-        parts = [_owned(part) for part in x]
-        return type(x)(*parts) if hasattr(x, "_fields") else type(x)(parts)
-    if isinstance(x, dict):
-        return {key: _owned(part) for key, part in x.items()}
-    if isinstance(x, Tensor):
-        return x if x.requires_grad else constant(kept(x, x._data))
-    return kept(x, x)
+def _another(function: Callable[..., Any]) -> GraphError:
+    return GraphError(
+        f"checkpoint: {getattr(function, '__name__', function)!r} gave another value when it was "
+        "computed again. It must give the same twice: draw random numbers from the default "
+        "generator, and change nothing that it reads."
+    )
 
 
 def _outside(outputs: list[Tensor], began: int) -> list[Tensor]:

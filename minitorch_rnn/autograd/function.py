@@ -5,18 +5,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from minitorch_rnn import ops
-from minitorch_rnn.autograd.whole import recorded
+import numpy as np
+
+from minitorch_rnn import backend, ops
+from minitorch_rnn.autograd.whole import owned, recorded, tensors
 from minitorch_rnn.engine import (
     Tensor,
     clone,
     constant,
+    enable_grad,
     is_grad_enabled,
     joint,
     kept,
     no_grad,
     raw,
-    set_grad_enabled,
+    staying,
 )
 from minitorch_rnn.errors import GraphError
 
@@ -48,18 +51,18 @@ class Context:
         self._kept: list[Any] = []
         self._saved: list[Any] | None = None
 
-    def save_for_backward(self, *tensors: Any) -> None:
+    def save_for_backward(self, *saved: Any) -> None:
         """Keep tensors for backward, where `saved_tensors` gives them back.
 
         Save inputs and outputs of forward: of anything else the second derivative is not known.
         """
-        for x in tensors:
+        for x in saved:
             if not isinstance(x, Tensor | None):
                 raise TypeError(
                     f"save_for_backward: got a {type(x).__name__}; tensors are needed. Other "
                     "values may be set as attributes: ctx.n = n."
                 )
-        self._kept = list(tensors)
+        self._kept = list(saved)
 
     @property
     def saved_tensors(self) -> tuple[Any, ...]:
@@ -112,20 +115,19 @@ class Function:
     def apply(cls, *args: Any) -> Any:
         """Compute the operation, and record it if an argument requires a gradient."""
         name, ctx = cls.__name__, Context()
-        given = [_own(x) for x in args]
-        tracked = [isinstance(x, Tensor) and x.requires_grad for x in args]
-        ctx.needs_input_grad = tuple(tracked)
-        with no_grad():
+        asked = [isinstance(x, Tensor) and x.requires_grad for x in args]
+        ctx.needs_input_grad = tuple(asked)
+        given = [_given(name, k, x) for k, x in enumerate(args)]
+        with staying(""), no_grad():
             result = cls.forward(ctx, *given)
         several = isinstance(result, tuple | list)
-        outputs = [
-            y if isinstance(y, Tensor) else Tensor(y) for y in (result if several else [result])
-        ]
-        if any(tracked) and is_grad_enabled():
-            call = _Call(ctx, given, outputs)
-            inputs = [x if t else raw(y) for x, y, t in zip(args, given, tracked, strict=True)]
-            floats = [outputs[k]._data for k in call.floats]
-            made = recorded(joint(name, cls._rule), floats, inputs, call)
+        returned = list(result) if several and result else [result]
+        outputs = [_output(name, y) for y in returned]
+        call = _Call(ctx, given, returned, outputs)
+        if any(asked) and is_grad_enabled() and call.floats:
+            inputs = [x if t else raw(y) for x, y, t in zip(args, given, asked, strict=True)]
+            values = [outputs[k]._data for k in call.floats]
+            made = recorded(joint(name, cls._rule), values, inputs, call)
             for k, y in zip(call.floats, made, strict=True):
                 outputs[k] = y
         return tuple(outputs) if several else outputs[0]
@@ -137,24 +139,25 @@ class Function:
         if again and not g.requires_grad:
             # Backward is linear in g, so whatever it returns must depend on it: see `_checked`.
             g = clone(g).requires_grad_()
-        g, y = (x if again else constant(x) for x in (g, y))
+        if not again:
+            g, y = constant(clone(g)), constant(y)  # g may be the caller's own array
         gradients: list[Any] = [None] * call.outputs
         for k, part in zip(call.floats, layout.parts(g), strict=True):
             gradients[k] = part
         ctx.needs_input_grad = tuple(wanted)
         ctx._saved = call.saved(name, inputs, layout.parts(y), again)
         try:
-            with set_grad_enabled(again):
+            with staying(name if again else ""), enable_grad() if again else no_grad():
                 found = cls.backward(ctx, *gradients)
         finally:
             ctx._saved = None
         found = list(found) if isinstance(found, tuple | list) else [found]
         if len(found) != len(inputs):
             raise GraphError(
-                f"{cls.__name__}: backward returned {len(found)} gradients, but forward took "
+                f"{name}: backward returned {len(found)} gradients, but forward took "
                 f"{len(inputs)} arguments; one for each is needed, None where there is none."
             )
-        return [_checked(cls.__name__, x, again) for x in found]
+        return [_checked(name, x, again) for x in found]
 
 
 class _Call:
@@ -163,41 +166,69 @@ class _Call:
     Of a saved input or output only its place is kept, so that the graph does not hold itself.
     """
 
-    def __init__(self, ctx: Context, inputs: list[Any], outputs: list[Tensor]) -> None:
+    def __init__(
+        self, ctx: Context, inputs: list[Any], returned: list[Any], outputs: list[Tensor]
+    ) -> None:
         self.ctx, self.outputs = ctx, len(outputs)
         self.floats = [k for k, y in enumerate(outputs) if y.dtype.kind == "f"]
-        carried = [outputs[k] for k in self.floats]
-        self.saved_places = [(_index(x, inputs), _index(x, carried)) for x in ctx._kept]
+        carried = [returned[k] for k in self.floats]
+        self.places = [(_index(x, inputs), _index(x, carried)) for x in ctx._kept]
         ctx._kept = [
-            x if place == (None, None) else None
-            for x, place in zip(ctx._kept, self.saved_places, strict=True)
+            owned(x) if place == (None, None) else None
+            for x, place in zip(ctx._kept, self.places, strict=True)
         ]
 
     def saved(
         self, name: str, inputs: Sequence[Any], outputs: Sequence[Any], again: bool
     ) -> list[Any]:
         """What was saved as the walk knows it: in a second derivative it belongs to the graph."""
+        if again:
+            self._check_constants(name)
         found = []
-        for (i, k), mine in zip(self.saved_places, self.ctx._kept, strict=True):
+        for (i, k), mine in zip(self.places, self.ctx._kept, strict=True):
             x = inputs[i] if i is not None else outputs[k] if k is not None else mine
-            if again and x is mine is not None:
-                raise NotImplementedError(
-                    f"second derivative of {name}: it saved a tensor that is neither an input nor "
-                    "an output of forward, and how that depends on the inputs is not known."
-                )
             found.append(x if x is None or isinstance(x, Tensor) else constant(x))
         return found
+
+    def _check_constants(self, name: str) -> None:
+        told = "and how it depends on the inputs is not known"
+        if any(x is not None for x in self.ctx._kept):
+            raise NotImplementedError(
+                f"second derivative of {name}: it saved a tensor that is neither an input nor an "
+                f"output of forward, {told}."
+            )
+        for attribute, value in vars(self.ctx).items():
+            if not attribute.startswith("_") and tensors(value):
+                raise NotImplementedError(
+                    f"second derivative of {name}: ctx.{attribute} is a tensor, {told}. Save "
+                    "inputs and outputs with save_for_backward; a constant may be an array."
+                )
 
 
 def _index(x: Any, known: Sequence[Any]) -> int | None:
     return next((k for k, y in enumerate(known) if x is y and isinstance(x, Tensor)), None)
 
 
-def _own(x: Any) -> Any:
-    """An argument as forward sees it: tensors without history, arrays that nobody else changes."""
+def _given(name: str, k: int, x: Any) -> Any:
+    """Argument k as forward sees it: tensors without history, arrays that nobody else changes."""
     if isinstance(x, Tensor):
-        return x.detach() if x.requires_grad else constant(kept(x, x._data))
-    return kept(x, x)
+        return constant(kept(x, x._data)) if not x.requires_grad else constant(x._data)
+    if any(inner.requires_grad for inner in tensors(x)):
+        raise GraphError(
+            f"{name}: argument {k} is a {type(x).__name__} that holds a tensor which requires a "
+            "gradient; no gradient reaches it there. Pass it as an argument of its own."
+        )
+    return owned(x)
+
+
+def _output(name: str, y: Any) -> Tensor:
+    if isinstance(y, Tensor):
+        return constant(y._data if y.requires_grad else kept(y, y._data))
+    if isinstance(y, int | float | np.generic) or backend.backend_of(y) is not None:
+        return Tensor(y)
+    raise TypeError(
+        f"{name}: forward returned a {type(y).__name__}; a tensor, or a tuple of them, is needed."
+    )
 
 
 def _checked(name: str, gradient: Any, again: bool) -> Any:
@@ -208,8 +239,8 @@ def _checked(name: str, gradient: Any, again: bool) -> Any:
             not gradient.requires_grad and bool(ops.reduce_any(gradient != 0))
         ):
             raise NotImplementedError(
-                f"second derivative of {name}: its backward left the graph, by .data, .numpy() or "
-                "detach(). Compute it with tensors."
+                f"second derivative of {name}: its backward returned what does not depend on the "
+                "gradient that came in: it left the graph. Compute with tensors."
             )
         return gradient
     return raw(gradient) if isinstance(gradient, Tensor) else Tensor(gradient)._data

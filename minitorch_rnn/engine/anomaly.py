@@ -10,6 +10,7 @@ import linecache
 import pathlib
 import sys
 from collections.abc import Iterable, Iterator
+from contextvars import ContextVar
 from types import TracebackType
 from typing import Any
 
@@ -19,7 +20,7 @@ from minitorch_rnn import backend
 from minitorch_rnn.errors import NonFiniteError
 
 made: dict[int, str] | None = None  # where each tensor was made, by its index; None: mode is off
-_step: int | None = None
+_step: ContextVar[int | None] = ContextVar("step", default=None)
 
 _PACKAGE = str(pathlib.Path(__file__).parents[1])
 _ENGINE = tuple(str(pathlib.Path(_PACKAGE, room)) for room in ("engine", "ops", "autograd"))
@@ -44,12 +45,15 @@ class detect_anomaly:
     NonFiniteError: anomaly: 'log' gives nan at index (0,) (2 of 2, shape (2,)), from finite inputs.
     """
 
+    def __init__(self) -> None:
+        self._before: list[Any] = []
+
     def __enter__(self) -> None:
         global made
-        self._before = made
+        quiet = np.errstate(all="ignore")  # NumPy's warnings would come first and say less
+        quiet.__enter__()
+        self._before.append((made, _step.get(), quiet))
         made = {} if made is None else made
-        self._quiet = np.errstate(all="ignore")  # NumPy's warnings would come first and say less
-        self._quiet.__enter__()
 
     def __exit__(
         self,
@@ -57,9 +61,10 @@ class detect_anomaly:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        global made, _step
-        made, _step = self._before, None
-        self._quiet.__exit__(kind, error, trace)
+        global made
+        made, step, quiet = self._before.pop()
+        _step.set(step)
+        quiet.__exit__(kind, error, trace)
 
 
 def time_steps(steps: Iterable[int]) -> Iterator[int]:
@@ -69,16 +74,16 @@ def time_steps(steps: Iterable[int]) -> Iterator[int]:
     >>> [t * t for t in time_steps(range(3))]
     [0, 1, 4]
     """
-    global _step
     if made is None:
         yield from steps
         return
+    before = _step.get()
     try:
         for t in steps:
-            _step = t
+            _step.set(t)
             yield t
     finally:
-        _step = None
+        _step.set(before)
 
 
 def check_value(name: str, inputs: tuple[Any, ...], value: Any) -> None:
@@ -96,14 +101,14 @@ def check_value(name: str, inputs: tuple[Any, ...], value: Any) -> None:
     origin = f"; input {bad[0]} is already {_place(inputs[bad[0]])}" if bad else ""
     raise NonFiniteError(
         f"anomaly: {name!r} gives {_place(value)}{origin or ', from finite inputs'}"
-        f"{_at_step(_step)}. Made at {_line()}."
+        f"{_at_step()}. Made at {_line()}."
     )
 
 
 def note(index: int) -> None:
     """Remember the line that makes the tensor `index`."""
     if made is not None:
-        made[index] = _line() + _at_step(_step)
+        made[index] = _line() + _at_step()
 
 
 def check_gradient(name: str, index: int, k: int, incoming: Any, gradient: Any) -> None:
@@ -137,7 +142,8 @@ def _place(x: Any) -> str:
     return f"{float(x[first])} at index {first} ({bad.sum()} of {bad.size}, shape {x.shape})"
 
 
-def _at_step(step: int | None) -> str:
+def _at_step() -> str:
+    step = _step.get()
     return "" if step is None else f", time step {step}"
 
 

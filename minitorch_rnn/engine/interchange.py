@@ -9,6 +9,7 @@ from numpy import ndarray
 
 from minitorch_rnn import backend as backends
 from minitorch_rnn.engine.operators import REFLECTED, Operators
+from minitorch_rnn.engine.staying import check_staying
 from minitorch_rnn.errors import BackendError, DTypeError, GraphError, ShapeError
 
 
@@ -28,6 +29,8 @@ class Interchange(Operators):
         On a device, where nothing can be marked read-only, it is a copy. Assigning
         (`p.data = new`) is `p.update_(new)`.
         """
+        if self._tracked:
+            check_staying(".data")
         if not isinstance(self._data, ndarray):
             return self._data.copy()
         view = self._data.view()
@@ -54,10 +57,14 @@ class Interchange(Operators):
         """The one element as a Python number."""
         if self._data.size != 1:
             raise ShapeError(f"item: the tensor has shape {self.shape}; only one element converts.")
+        if self._tracked:
+            check_staying("item()")
         return self._data.item()
 
     def tolist(self) -> Any:
         """The elements as nested Python lists."""
+        if self._tracked:
+            check_staying("tolist()")
         return self._data.tolist()
 
     def numpy(self) -> ndarray:

@@ -5,6 +5,8 @@ from collections.abc import Callable
 from contextvars import ContextVar
 from typing import Any
 
+from minitorch_rnn.engine.staying import check_staying
+
 _grad_enabled: ContextVar[bool] = ContextVar("grad_enabled", default=True)
 
 
@@ -20,6 +22,8 @@ class _Recording:
         self._before: list[bool] = []
 
     def __enter__(self) -> None:
+        if not self._enabled:
+            check_staying("no_grad()")
         self._before.append(_grad_enabled.get())
         _grad_enabled.set(self._enabled)
 

@@ -24,6 +24,7 @@ from minitorch_rnn import backend as backends
 from minitorch_rnn.engine.hooks import NO_HOOKS, RETAIN, Handle
 from minitorch_rnn.engine.interchange import Interchange
 from minitorch_rnn.engine.names import unknown
+from minitorch_rnn.engine.staying import check_staying
 from minitorch_rnn.errors import BackendError, DTypeError, GraphError, ShapeError
 
 if TYPE_CHECKING:
@@ -122,6 +123,8 @@ class Tensor(Interchange):
 
     def detach(self) -> Tensor:
         """The same value without history: nothing flows back through it."""
+        if self._tracked:
+            check_staying("detach()")
         return constant(self._data)
 
     def update_(self, values: Any) -> Tensor:

@@ -21,7 +21,7 @@ class _Container(Module):
     def _hold(self, name: str, module: Module) -> None:
         own = type(self).__name__
         if not isinstance(name, str):
-            raise TypeError(f"{own}: the name {name!r} is a {type(name).__name__}, not a string.")
+            raise TypeError(f"{own}: the name {name!r} is no string.")
         self._check(name, module)
         if not name or "." in name or hasattr(type(self), name):
             raise ValueError(

@@ -108,16 +108,17 @@ class LockedDropout(Dropout):
 
     def forward(self, x: Any) -> Tensor:
         """x (T, B, H), or (T, H) of a single sequence, to y of the same shape."""
-        x = as_floats(x)
-        if x.ndim < 2:
+        values = as_floats(x)
+        if values.ndim < 2:
             raise ShapeError(
-                f"{self!r}: x has shape {x.shape}, that is {x.ndim} axes; needed are at least 2, "
-                "time and units."
+                f"{self!r}: x has shape {values.shape}, that is {values.ndim} axes; needed are at "
+                "least 2, time and units."
             )
         if not (self.training and self.p):
-            return x
-        time = 1 if self.batch_first and x.ndim > 2 else 0
-        return _kept(x, (*x.shape[:time], 1, *x.shape[time + 1 :]), self.p, self.rng)
+            return values
+        shape = list(values.shape)
+        shape[1 if self.batch_first and len(shape) > 2 else 0] = 1  # all times share the mask
+        return _kept(values, tuple(shape), self.p, self.rng)
 
     def __repr__(self) -> str:
         return f"LockedDropout(p={self.p}{', batch_first=True' if self.batch_first else ''})"
@@ -126,8 +127,8 @@ class LockedDropout(Dropout):
 def _kept(x: Tensor, shape: tuple[int, ...], p: float, rng: np.random.Generator | None) -> Tensor:
     """x where a mask of `shape`, which is broadcast, keeps it, and 0 elsewhere; scaled."""
     mask = Tensor(backend.generator(rng).random(shape) >= p, backend=x.backend)
-    kept: Tensor = ops.where(mask, x, 0.0)
-    return kept * (1 / (1 - p)) if p < 1 else kept
+    y: Tensor = ops.where(mask, x, 0.0)
+    return y * (1 / (1 - p)) if p < 1 else y
 
 
 def _check_probability(name: str, p: float) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from minitorch_rnn.autograd.whole import recorded
-from minitorch_rnn.engine import Tensor, constant, is_grad_enabled, joint, raw
+from minitorch_rnn.autograd.whole import recorded, replaced
+from minitorch_rnn.engine import Tensor, clone, constant, is_grad_enabled, joint, raw
 from minitorch_rnn.errors import GraphError
 
 if TYPE_CHECKING:
@@ -31,53 +31,60 @@ class ModuleHooks:
         if self.backward and is_grad_enabled():
             args = passing.enter(args)
         output = module.forward(*args, **named)
-        if self.backward and is_grad_enabled():
-            output = passing.leave(output)
         for hook in list(self.after.values()):
             new = hook(module, args, output)
             output = output if new is None else new
+        if self.backward and is_grad_enabled():
+            output = passing.leave(output)
         return output
 
 
 class _Passing:
-    """The gradients of one call: those of the outputs come by first, then those of the inputs."""
+    """The gradients of one call: those of the outputs come by first, then those of the inputs.
+
+    Seen are the tensors among the arguments, and those in the outputs wherever they are.
+    """
 
     def __init__(self, module: Module, hooks: list[Callable[..., Any]]) -> None:
         self.module, self.hooks, self.arguments = module, hooks, 0
         self.inputs: list[int] = []
-        self.of_outputs: tuple[Any, ...] = ()
+        self.outputs: list[int] = []
+        self.count = 0
+        self.of_outputs: tuple[Any, ...] | None = None
 
     def enter(self, args: tuple[Any, ...]) -> tuple[Any, ...]:
         """The arguments, those that require gradients behind a node at which theirs are seen."""
-        found = list(args)
-        self.arguments = len(found)
-        self.inputs = [k for k, x in enumerate(found) if isinstance(x, Tensor) and x.requires_grad]
-        if self.inputs:
-            tensors = [found[k] for k in self.inputs]
-            op = joint(f"inputs of {type(self.module).__name__}", self._at_inputs)
-            for k, x in zip(self.inputs, recorded(op, [x._data for x in tensors], tensors),
-                            strict=True):  # fmt: skip
-                found[k] = x
+        self.arguments = len(args)
+        found, self.inputs = self._behind_a_node("inputs", list(args), self._at_inputs)
         return tuple(found)
 
     def leave(self, output: Any) -> Any:
         """What forward returned, its tensors behind a node at which their gradients are seen."""
-        tensors: list[Tensor] = []
+        flat: list[Any] = []
+        replaced(output, flat.append)
+        self.count = len(flat)
+        found, self.outputs = self._behind_a_node("outputs", flat, self._at_outputs)
+        made = iter(found)
+        return replaced(output, lambda y: next(made))
 
-        def met(y: Tensor) -> Tensor:
-            tensors.append(y)
-            return y
-
-        _replaced(output, met)
-        if not tensors:
-            return output
-        op = joint(f"outputs of {type(self.module).__name__}", self._at_outputs)
-        made = iter(recorded(op, [y._data for y in tensors], tensors))
-        return _replaced(output, lambda y: next(made))
+    def _behind_a_node(
+        self, which: str, found: list[Any], rule: Callable[..., Any]
+    ) -> tuple[list[Any], list[int]]:
+        places = [k for k, x in enumerate(found) if isinstance(x, Tensor) and x.requires_grad]
+        if places:
+            given = [found[k] for k in places]
+            op = joint(f"{which} of {type(self.module).__name__}", rule)
+            made = recorded(op, [x._data for x in given], given)
+            for k, x in zip(places, made, strict=True):
+                found[k] = x
+        return found, places
 
     def _at_outputs(self, wanted: list[bool], g: Any, y: Any, *rest: Any) -> Sequence[Any]:
         parts = rest[-1].parts(g)
-        self.of_outputs = tuple(_seen(part) for part in parts)
+        gradients: list[Any] = [None] * self.count
+        for k, part in zip(self.outputs, parts, strict=True):
+            gradients[k] = _seen(part)
+        self.of_outputs = tuple(gradients)
         if not self.inputs:  # nothing further back is going to be seen
             for hook in self.hooks:
                 hook(self.module, (None,) * self.arguments, self.of_outputs)
@@ -87,8 +94,10 @@ class _Passing:
         gradients: list[Any] = [None] * self.arguments
         for k, part in zip(self.inputs, rest[-1].parts(g), strict=True):
             gradients[k] = _seen(part)
-        for hook in self.hooks:
-            new = hook(self.module, tuple(gradients), self.of_outputs)
+        passed, self.of_outputs = self.of_outputs, None
+        # A gradient of a gradient may come to the inputs without having passed the outputs.
+        for hook in self.hooks if passed is not None else ():
+            new = hook(self.module, tuple(gradients), passed)
             if new is None:
                 continue
             new = list(new) if isinstance(new, tuple | list) else [new]
@@ -104,14 +113,5 @@ class _Passing:
 
 
 def _seen(gradient: Any) -> Tensor:
-    return gradient if isinstance(gradient, Tensor) else constant(gradient)
-
-
-def _replaced(value: Any, new: Callable[[Tensor], Tensor]) -> Any:
-    """`value` with the tensors that require gradients in it replaced, in tuples and lists too."""
-    if isinstance(value, Tensor):
-        return new(value) if value.requires_grad else value
-    if isinstance(value, tuple | list):
-        parts = [_replaced(part, new) for part in value]
-        return type(value)(*parts) if hasattr(value, "_fields") else type(value)(parts)
-    return value
+    # A copy: the array may be the caller's own, or be added to later.
+    return gradient if isinstance(gradient, Tensor) else constant(clone(gradient))

@@ -30,8 +30,8 @@ class Unrolled(NamedTuple):
     Attributes:
         output, last: what calling the layer returns.
         states: by name, "h" and for an LSTM "c": ``states["h"][k][t]`` is (B, H), the state at time
-            t of layer k, or of layer and direction, k = 2 l + direction, as in h_n. Past the end of
-            a short sequence it is the state that waits there.
+            t of layer k, or of layer and direction, k = 2 l + direction, as in h_n. Beyond the end
+            of a short sequence it means nothing, and has no gradient.
     """
 
     output: Any
@@ -183,14 +183,9 @@ class RNNBase(Module):
         T, B = x.shape[:2]
         state = self._initial_states(hx, B, single)
         alive = self._alive(lengths, T, B)
-        if alive is not None:
-            x = ops.where(alive[:, :, None], x, 0.0)  # nan behind the end leaves no trace
-        layers = self._layers([x[t] for t in range(T)], state, alive)
-        steps = layers.pop("output")[0]
-        last = [
-            ops.stack([s[0 if self._is_reverse(k) else -1] for k, s in enumerate(layers[name])])
-            for name in self.cell.states
-        ]
+        # Behind the end x is 0: nan there leaves no trace.
+        steps, states = self._layers(_masked([x[t] for t in range(T)], alive), state, alive)
+        last = [ops.stack(several) for several in zip(*state, strict=True)]
         output: Any = ops.stack(steps)
         if sequences:
             output = unpad_sequence(output, lengths)
@@ -198,51 +193,48 @@ class RNNBase(Module):
             output, last = output.squeeze(1), [s.squeeze(1) for s in last]
         elif self.batch_first:
             output = output.swapaxes(0, 1)
-        return Unrolled(output, tuple(last) if len(last) > 1 else last[0], layers)
+        return Unrolled(output, tuple(last) if len(last) > 1 else last[0], states)
 
     def _is_reverse(self, k: int) -> bool:
         return k % self.num_directions == 1
 
     def _layers(
-        self, steps: list[Tensor], state: list[tuple[Tensor, ...]], alive: Any
-    ) -> dict[str, list[Any]]:
-        """All states by name, k and t, and under "output" what the top layer gives."""
+        self, steps: list[Tensor], state: list[tuple[Tensor, ...]], alive: list[Any]
+    ) -> tuple[list[Tensor], dict[str, list[list[Tensor]]]]:
+        """What the top layer gives, by t, and all states by name, k and t; `state` moves on."""
         found: dict[str, list[Any]] = {name: [] for name in self.cell.states}
         for layer in range(self.num_layers):
             if layer and self.dropout and self.training:
                 steps = [dropout(h, self.dropout, rng=self.rng) for h in steps]
             directions = []
             for k in range(layer * self.num_directions, (layer + 1) * self.num_directions):
-                run = self._direction(k, steps, state[k], alive)
+                run, state[k] = self._direction(k, steps, state[k], alive)
                 for i, name in enumerate(self.cell.states):
                     found[name].append([s[i] for s in run])
                 directions.append([s[0] for s in run])
-            steps = [
+            joined = [
                 h[0] if len(h) == 1 else ops.concatenate(h, axis=-1)
                 for h in zip(*directions, strict=True)
             ]
-            if alive is not None:
-                steps = [ops.where(alive[t][:, None], h, 0.0) for t, h in enumerate(steps)]
-        return found | {"output": [steps]}
+            steps = _masked(joined, alive)
+        return steps, found
 
     def _direction(
-        self, k: int, steps: list[Tensor], state: tuple[Tensor, ...], alive: Any
-    ) -> list[tuple[Tensor, ...]]:
-        """The states of one layer in one direction, by t.
+        self, k: int, steps: list[Tensor], state: tuple[Tensor, ...], alive: list[Any]
+    ) -> tuple[list[tuple[Tensor, ...]], tuple[Tensor, ...]]:
+        """The states of one layer in one direction, by t, and the one it ends with.
 
         A sequence that has ended, or of the reverse direction one that has not begun, keeps its
         state: so the reverse direction begins at the end of each sequence.
         """
         T, weights = len(steps), self.weights(k)
         run: list[tuple[Tensor, ...]] = [state] * T
-        for t in time_steps(range(T)[::-1] if self._is_reverse(k) else range(T)):
-            new = self.cell.step(steps[t], state, *weights)
-            if alive is not None:
-                new = tuple(
-                    [ops.where(alive[t][:, None], n, s) for n, s in zip(new, state, strict=True)]
-                )
-            run[t] = state = new
-        return run
+        for t in time_steps(range(T)[::-1] if k % self.num_directions else range(T)):
+            run[t] = new = self.cell.step(steps[t], state, *weights)
+            if alive[t] is not None:
+                new = tuple([ops.where(alive[t], n, s) for n, s in zip(new, state, strict=True)])
+            state = new
+        return run, state
 
     def _time_first(self, x: Tensor, batch_first: bool) -> tuple[Tensor, bool]:
         """x as (T, B, I), and whether there was no B."""
@@ -266,14 +258,14 @@ class RNNBase(Module):
             return x.unsqueeze(1), True
         return x.swapaxes(0, 1) if batch_first else x, False
 
-    def _alive(self, lengths: Any, T: int, B: int) -> Any:
-        """Where x is not padding, (T, B), on the backend of the parameters; None if nowhere."""
+    def _alive(self, lengths: Any, T: int, B: int) -> list[Any]:
+        """By t, which sequences have not ended, (B, 1); None where all go on."""
         if lengths is None:
-            return None
+            return [None] * T
         counts = checked_lengths(repr(self), lengths, T, B)
-        if (counts == T).all():
-            return None
-        return backend.namespace(raw(self._like)).asarray(np.arange(T)[:, None] < counts)
+        xp = backend.namespace(raw(self._like))
+        shortest = counts.min(initial=T)
+        return [None if t < shortest else xp.asarray(counts[:, None] > t) for t in range(T)]
 
     def _initial_states(self, hx: Any, batch: int, single: bool) -> list[tuple[Tensor, ...]]:
         """The state before the first step, by k; one (B, H) tensor for each name."""
@@ -319,3 +311,10 @@ class RNNBase(Module):
             if (value := getattr(self, name, default)) != default:
                 told += f", {name}={value!r}"
         return told + ")"
+
+
+def _masked(steps: list[Tensor], alive: list[Any]) -> list[Tensor]:
+    """The values at every t, 0 for sequences that have ended."""
+    return [
+        h if mask is None else ops.where(mask, h, 0.0) for h, mask in zip(steps, alive, strict=True)
+    ]

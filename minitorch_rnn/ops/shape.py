@@ -7,6 +7,7 @@ Sizes that do not fit are a ShapeError, an axis out of range is an IndexError.
 
 import functools
 import math
+import operator
 from typing import Any
 
 import numpy as np
@@ -90,7 +91,7 @@ def concatenate(tensors, axis=0):
     tensors = _several("concatenate", tensors)
     if axis is None:
         tensors, axis = [reshape(x, (-1,)) for x in tensors], 0
-    return _concatenate(*tensors, axis)
+    return _concatenate(*tensors, operator.index(axis))
 
 
 @primitive(lambda g, y, x, axis: flip(g, axis))
@@ -273,7 +274,7 @@ def stack(tensors, axis=0):
     tensor([[1., 3.],
             [2., 4.]])
     """
-    return _stack(*_several("stack", tensors), axis)
+    return _stack(*_several("stack", tensors), operator.index(axis))
 
 
 def _several(name: str, tensors: Any) -> list[Any]:

@@ -1,5 +1,8 @@
 """RNNCell, LSTMCell and GRUCell: PyTorch's numbers, and T steps of them are the layer."""
 
+import copy
+import pickle
+
 import numpy as np
 import pytest
 import strict_cupy
@@ -306,6 +309,16 @@ def test_a_representation_says_what_is_not_the_default():
     assert repr(relu) == "RNNCell(input_size=2, hidden_size=3, nonlinearity='relu')"
     assert repr(nn.LSTMCell(2, 3, False)) == "LSTMCell(input_size=2, hidden_size=3, bias=False)"
     assert repr(nn.GRUCell(2, 3)) == "GRUCell(input_size=2, hidden_size=3)"
+
+
+@every_cell
+@pytest.mark.parametrize("road", [copy.deepcopy, lambda x: pickle.loads(pickle.dumps(x))],
+                         ids=["deepcopy", "pickle"])  # fmt: skip
+def test_a_copy_is_the_same_cell(kind, road, rng):
+    step, x = cell(kind, I, H, rng=rng), rng.normal(size=(B, I))
+    twin = road(step)
+    assert repr(twin) == repr(step)
+    assert [y.tolist() for y in flat(twin(x))] == [y.tolist() for y in flat(step(x))]
 
 
 # Types and devices ------------------------------------------------------------------------------

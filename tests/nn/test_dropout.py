@@ -199,8 +199,8 @@ WRONG = [  # what is called, the exception, what its message says
     (lambda: nn.LockedDropout(math.nan), ValueError, "^LockedDropout: p is nan"),
     (lambda: dropout(mt.ones(2), 2), ValueError, "^dropout: p is 2"),
     (lambda: dropout(mt.ones(2), 2, training=False), ValueError, "^dropout: p is 2"),
-    (lambda: nn.Dropout(rng=3), TypeError, r"rng is 3; give a generator: np.random.default_rng\(3\)"),
-    (lambda: nn.LockedDropout()(mt.ones(3)), ShapeError, r"LockedDropout.*\(3,\), that is 1 axes.*2"),
+    (lambda: nn.Dropout(rng=3), TypeError, r"rng is 3; give a generator: .*default_rng\(3\)"),
+    (lambda: nn.LockedDropout()(mt.ones(3)), ShapeError, r"LockedDropout.*\(3,\), .* 1 axes.*2"),
 ]  # fmt: skip
 
 

@@ -209,7 +209,7 @@ def test_a_row_that_does_not_exist_is_never_taken_for_another(wrong, backend):
         assert read.tolist() == [i == 1 for i in range(N)]
 
 
-# one_hot -------------------------------------------------------------------------------------------
+# one_hot ------------------------------------------------------------------------------------------
 
 
 @pytest.mark.torch
@@ -255,9 +255,9 @@ WRONG = [  # what is called, the exception, what its message says
     (lambda: nn.Embedding(4, 3)([0.5]), DTypeError, r"Embedding\(4, 3\): indices are float64.*int"),
     (lambda: nn.Embedding(4, 3)([True]), DTypeError, "indices are bool.*integers"),
     (lambda: nn.Embedding(4, 3)(away([1])), BackendError, "Embedding.*'numpy'.*'strict'.*.to"),
-    (lambda: nn.Embedding(4, 3, 4), IndexError, "Embedding: padding_idx is 4; the table has 4 rows"),
+    (lambda: nn.Embedding(4, 3, 4), IndexError, "Embedding: padding_idx is 4; .* has 4 rows"),
     (lambda: nn.Embedding(4, 3, -5), IndexError, "padding_idx is -5; the table has 4 rows"),
-    (lambda: nn.Embedding(0, 3), ShapeError, r"Embedding: the table has shape \(0, 3\).*at least 1"),
+    (lambda: nn.Embedding(0, 3), ShapeError, r"Embedding: the table .* \(0, 3\).*at least 1"),
     (lambda: nn.Embedding.from_pretrained([1.0]), ShapeError, r"\(1,\); needed are 2 sizes"),
     (lambda: nn.Embedding.from_pretrained([[1, 2]]), DTypeError, "from_pretrained: .* is int64"),
     (lambda: embedding([0], mt.ones(2, 2, 2)), ShapeError, r"embedding: .*\(2, 2, 2\)"),

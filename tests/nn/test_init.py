@@ -26,9 +26,7 @@ FIXED = {
     "constant_": {"val": 0.25}, "zeros_": {}, "ones_": {}, "eye_": {}, "identity_": {"scale": 0.5},
 }  # fmt: skip
 drawn = pytest.mark.parametrize("name, options", DRAWN.items(), ids=list(DRAWN))
-every = pytest.mark.parametrize(
-    "name, options", (DRAWN | FIXED).items(), ids=[*DRAWN, *FIXED]
-)
+every = pytest.mark.parametrize("name, options", (DRAWN | FIXED).items(), ids=[*DRAWN, *FIXED])
 SHAPES = [(300, 200), (40, 30, 50)]
 every_shape = pytest.mark.parametrize("shape", SHAPES, ids=str)
 
@@ -130,7 +128,9 @@ def test_gains_are_pytorchs(nonlinearity, param):
 
 
 @pytest.mark.torch
-@pytest.mark.parametrize("name", [*DRAWN, *(n for n in FIXED if n != "identity_"), "calculate_gain"])
+@pytest.mark.parametrize(
+    "name", [*DRAWN, *(n for n in FIXED if n != "identity_"), "calculate_gain"]
+)
 def test_arguments_and_their_defaults_are_pytorchs_in_its_order(name):
     import torch
 
@@ -146,7 +146,7 @@ def test_uniform_makes_a_new_parameter_of_the_same_stream():
     assert_array_equal(made.data, expected)
 
 
-# What has a structure ------------------------------------------------------------------------------
+# What has a structure -----------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("gain", [1.0, 0.3])
@@ -194,7 +194,8 @@ def lstm(**options):
     "make, suffixes",
     [
         (lstm, ["_l0"]),
-        (lambda: lstm(num_layers=2, bidirectional=True), ["_l0", "_l0_reverse", "_l1", "_l1_reverse"]),
+        (lambda: lstm(num_layers=2, bidirectional=True),
+         ["_l0", "_l0_reverse", "_l1", "_l1_reverse"]),
         (lambda: lstm(proj_size=2), ["_l0"]),
         (lambda: nn.LSTMCell(2, 3, rng=np.random.default_rng(2)), [""]),
     ],
@@ -219,7 +220,7 @@ def test_open_forget_gates_keep_the_memory():
     assert c.tolist() == [1.0, -2.0, 3.0]
 
 
-# What they have in common --------------------------------------------------------------------------
+# What they have in common -------------------------------------------------------------------------
 
 
 def test_every_function_is_here():
@@ -283,7 +284,7 @@ def test_a_plain_tensor_is_filled_too_and_an_empty_one_stays_empty(name, options
 
 
 WRONG = [  # what is called, the exception, what its message says
-    (lambda: init.xavier_uniform_(mt.zeros(3)), ValueError, r"xavier_uniform_: .*\(3,\).*1 axes.*2"),
+    (lambda: init.xavier_uniform_(mt.zeros(3)), ValueError, r"xavier_uniform_: .*\(3,\).*1 axes"),
     (lambda: init.xavier_normal_(mt.zeros(3)), ValueError, r"xavier_normal_: .*\(3,\)"),
     (lambda: init.kaiming_uniform_(mt.zeros(())), ValueError, r"kaiming_uniform_: .*\(\).*0 axes"),
     (lambda: init.kaiming_normal_(mt.zeros(3)), ValueError, r"kaiming_normal_: .*\(3,\)"),
@@ -293,13 +294,13 @@ WRONG = [  # what is called, the exception, what its message says
     (lambda: init.identity_(mt.zeros(4, 3)), ValueError, r"identity_: .*\(4, 3\).*4 rows.*3"),
     (lambda: init.identity_(mt.zeros(4, 0)), ValueError, r"identity_: .*\(4, 0\).*4 rows.*0"),
     (lambda: init.kaiming_normal_(mt.zeros(2, 2), mode="fan"), ValueError, "mode is 'fan'.*fan_in"),
-    (lambda: init.kaiming_normal_(mt.zeros(2, 2), nonlinearity="gelu"), ValueError, "'gelu'; known"),
+    (lambda: init.kaiming_normal_(mt.zeros(2, 2), nonlinearity="gelu"), ValueError, "'gelu'"),
     (lambda: init.calculate_gain("swish"), ValueError, "'swish'; known are 'linear'.*'leaky_relu'"),
-    (lambda: init.calculate_gain("leaky_relu", "0.1"), ValueError, "leaky_relu is '0.1', no number"),
-    (lambda: init.calculate_gain("leaky_relu", True), ValueError, "leaky_relu is True, no number"),
+    (lambda: init.calculate_gain("leaky_relu", "0.1"), ValueError, "is '0.1', no number"),
+    (lambda: init.calculate_gain("leaky_relu", True), ValueError, "is True, no number"),
     (lambda: init.zeros_(np.zeros(3)), TypeError, "zeros_: got a ndarray; needed is a Parameter"),
     (lambda: init.normal_(mt.zeros(3), rng=1), TypeError, r"rng is 1; .*default_rng\(1\)"),
-    (lambda: init.ones_(mt.ones(2, requires_grad=True) * 2), RuntimeError, "computed by 'multiply'"),
+    (lambda: init.ones_(mt.ones(2, requires_grad=True) * 2), RuntimeError, "by 'multiply'"),
     (lambda: init.forget_gate_bias_(nn.RNN(2, 3)), TypeError, "RNN.* is no LSTM"),
     (lambda: init.forget_gate_bias_(nn.GRU(2, 3)), TypeError, "GRU.* is no LSTM"),
     (lambda: init.forget_gate_bias_(nn.GRUCell(2, 3)), TypeError, "GRUCell.* is no LSTM"),

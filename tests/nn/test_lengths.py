@@ -12,17 +12,13 @@ from minitorch_rnn.errors import DTypeError, ShapeError
 
 T, B, I, H, L = 5, 4, 3, 4, 2
 LENGTHS = [3, 5, 1, 4]
+PADDING = np.arange(T)[:, None] >= np.array(LENGTHS)  # (T, B)
 every_kind = pytest.mark.parametrize("kind", KINDS)
 either_way = pytest.mark.parametrize("bidirectional", [False, True], ids=["forward", "both"])
 
 
 def built(kind, rng, **options):
     return started(kind, I, H, L, rng=rng, **options)
-
-
-def padding(lengths=LENGTHS, steps=T):
-    """Where x is padding, (T, B)."""
-    return np.arange(steps)[:, None] >= np.array(lengths)
 
 
 def drawn(rng, net):
@@ -51,7 +47,7 @@ def operations(tensors):
 def test_what_fills_the_padding_changes_no_bit(kind, bidirectional, filling, rng):
     net = built(kind, rng, bidirectional=bidirectional)
     x, cotangents = drawn(rng, net)
-    one, other = leaf(x), leaf(np.where(padding()[:, :, None], filling, x))
+    one, other = leaf(x), leaf(np.where(PADDING[:, :, None], filling, x))
     found, expected = (flat(net(values, lengths=LENGTHS)) for values in (other, one))
     for mine, reference in zip(found, expected, strict=True):
         assert (mine.data == reference.data).all()
@@ -66,12 +62,12 @@ def test_what_fills_the_padding_changes_no_bit(kind, bidirectional, filling, rng
 def test_padding_gets_no_gradient_and_gives_no_output(kind, bidirectional, filling, rng):
     net = built(kind, rng, bidirectional=bidirectional)
     x, cotangents = drawn(rng, net)
-    x = leaf(np.where(padding()[:, :, None], filling, x))
+    x = leaf(np.where(PADDING[:, :, None], filling, x))
     output, last = net(x, lengths=LENGTHS)
     g = slopes(net, x, flat(output, last), cotangents)["x"]
     for array in (output.data, g):
-        assert not array[padding()].any()
-        assert array[~padding()].any(axis=-1).all()
+        assert not array[PADDING].any()
+        assert array[~PADDING].any(axis=-1).all()
 
 
 @every_kind
@@ -81,7 +77,7 @@ def test_a_cotangent_in_the_padding_is_not_heard(kind, bidirectional, filling, r
     net = built(kind, rng, bidirectional=bidirectional)
     x, (v, *rest) = drawn(rng, net)
     x = leaf(x)
-    loud = np.where(padding()[:, :, None], filling, v)
+    loud = np.where(PADDING[:, :, None], filling, v)
     found, expected = (slopes(net, x, flat(net(x, lengths=LENGTHS)), [w, *rest]) for w in (loud, v))
     for name, g in found.items():
         assert (g == expected[name]).all(), name
@@ -93,7 +89,7 @@ def test_second_derivatives_do_not_know_the_padding_either(bidirectional, rng):
     x, cotangents = drawn(rng, net)
     found = []
     for filling in (0.0, np.nan):
-        leaves = [leaf(np.where(padding()[:, :, None], filling, x)), *net.parameters()]
+        leaves = [leaf(np.where(PADDING[:, :, None], filling, x)), *net.parameters()]
         outputs = flat(net(leaves[0], lengths=LENGTHS))
         grads = mt.autograd.grad(outputs, leaves, cotangents, create_graph=True)
         norm = sum((g * g).sum() for g in grads)
@@ -270,7 +266,7 @@ def test_both_backends_give_the_same(kind, bidirectional, backend):
         rng = np.random.default_rng(3)
         net = built(kind, rng, bidirectional=bidirectional)
         x, cotangents = drawn(rng, net)
-        x = leaf(np.where(padding()[:, :, None], np.nan, x))
+        x = leaf(np.where(PADDING[:, :, None], np.nan, x))
         found = flat(net(x, lengths=LENGTHS))
         leaves = [x, *net.parameters()]
         grads = mt.autograd.grad(found, leaves, [mt.tensor(v) for v in cotangents])

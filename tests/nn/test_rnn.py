@@ -1,16 +1,24 @@
-"""RNN and RecurrentNetwork: PyTorch's numbers, its layouts and names, on either backend."""
+"""RNN, LSTM, GRU and RecurrentNetwork: initial values and states, outputs, types and devices.
 
+That their numbers are PyTorch's is in `test_recurrent_parity`.
+"""
+
+import copy
 import math
+import pickle
 
 import numpy as np
 import pytest
 import strict_cupy
+from recurrent_layers import KINDS, as_function, as_state, flat, layer, leaf, slopes, started
 
 import minitorch_rnn as mt
 from minitorch_rnn import nn
-from minitorch_rnn.errors import GraphError
+from minitorch_rnn.errors import GraphError, ShapeError
 
 T, B, I, H, O = 5, 3, 4, 6, 7
+
+every_kind = pytest.mark.parametrize("kind", KINDS)
 
 
 def tensors(rng, *shapes):
@@ -18,69 +26,9 @@ def tensors(rng, *shapes):
     return [mt.tensor(rng.normal(size=shape), requires_grad=True) for shape in shapes]
 
 
-@pytest.mark.torch
-@pytest.mark.parametrize("given", [True, False], ids=["h_0", "zeros"])
-@pytest.mark.parametrize("batch_first", [False, True], ids=["TB", "BT"])
-@pytest.mark.parametrize("bias", [True, False], ids=["bias", "no-bias"])
-@pytest.mark.parametrize("nonlinearity", ["tanh", "relu"])
-@pytest.mark.parametrize("layers", [1, 2, 3])
-def test_outputs_and_all_gradients_are_pytorchs(
-    layers, nonlinearity, bias, batch_first, given, rng
-):
-    import torch
-
-    theirs = torch.nn.RNN(I, H, layers, nonlinearity, bias, batch_first, dtype=torch.float64)
-    ours = nn.RNN(I, H, layers, nonlinearity, bias, batch_first)
-    ours.load_state_dict(theirs.state_dict())
-    x, h_0 = tensors(rng, (B, T, I) if batch_first else (T, B, I), (layers, B, H))
-    v, w = rng.normal(size=(*x.shape[:2], H)), rng.normal(size=h_0.shape)
-
-    output, h_n = ours(x, h_0 if given else None)
-    ((output * v).sum() + (h_n * w).sum()).backward()
-
-    X, H_0 = (torch.tensor(t.tolist(), dtype=torch.float64, requires_grad=True) for t in (x, h_0))
-    expected, last = theirs(X, H_0 if given else None)
-    ((expected * torch.tensor(v)).sum() + (last * torch.tensor(w)).sum()).backward()
-
-    pairs = {"output": (output.data, expected.detach()), "h_n": (h_n.data, last.detach())}
-    pairs["x"] = x.grad.data, X.grad
-    if given:
-        pairs["h_0"] = h_0.grad.data, H_0.grad
-    for name, parameter in theirs.named_parameters():
-        pairs[name] = getattr(ours, name).grad.data, parameter.grad
-    for name, (mine, reference) in pairs.items():
-        np.testing.assert_allclose(mine, reference.numpy(), rtol=1e-10, atol=1e-12, err_msg=name)
-
-
-@pytest.mark.torch
-@pytest.mark.parametrize("given", [True, False], ids=["h_0", "zeros"])
-@pytest.mark.parametrize("batch_first", [False, True], ids=["TB", "BT"])
-def test_a_single_sequence_needs_no_batch_axis(batch_first, given, rng):
-    import torch
-
-    theirs = torch.nn.RNN(I, H, 2, batch_first=batch_first, dtype=torch.float64)
-    ours = nn.RNN(I, H, 2, batch_first=batch_first).load_state_dict(theirs.state_dict())
-    x, h_0 = rng.normal(size=(T, I)), rng.normal(size=(2, H))
-    output, h_n = ours(x, h_0 if given else None)
-    expected, last = theirs(torch.from_numpy(x), torch.from_numpy(h_0) if given else None)
-    np.testing.assert_allclose(output.data, expected.detach().numpy(), rtol=1e-10, atol=1e-14)
-    np.testing.assert_allclose(h_n.data, last.detach().numpy(), rtol=1e-10, atol=1e-14)
-
-
-@pytest.mark.torch
-@pytest.mark.parametrize("bias", [True, False])
-@pytest.mark.parametrize("layers", [1, 3])
-def test_names_and_shapes_are_pytorchs_in_its_order(layers, bias):
-    import torch
-
-    ours, theirs = (kind(I, H, layers, bias=bias) for kind in (nn.RNN, torch.nn.RNN))
-    assert [(n, p.shape) for n, p in ours.named_parameters()] == [
-        (n, tuple(p.shape)) for n, p in theirs.named_parameters()
-    ]
-
-
-def test_the_initial_weights_fill_pytorchs_interval(rng):
-    rnn = nn.RNN(20, 25, num_layers=2, rng=rng)
+@every_kind
+def test_the_initial_weights_fill_pytorchs_interval(kind, rng):
+    rnn = layer(kind, 20, 25, num_layers=2, bidirectional=True, rng=rng)
     for name, parameter in rnn.named_parameters():
         largest = abs(parameter.data).max()
         assert largest <= 1 / math.sqrt(25), name
@@ -114,38 +62,65 @@ def test_the_network_has_other_output_activations(name, f, rng):
     np.testing.assert_allclose(network(x)[0].data, f(network.logits(x)[0].data), rtol=1e-12)
 
 
-def test_a_learned_initial_state_starts_at_zero_and_sums_its_gradient_over_the_batch(rng):
-    rnn = nn.RNN(I, H, num_layers=2, initial_state="learned", rng=rng)
-    x, v = rng.normal(size=(T, B, I)), rng.normal(size=(T, B, H))
-    assert rnn.h_0.shape == (2, H) and not rnn.h_0.data.any()
-    (rnn(x)[0] * v).sum().backward()
-    (given,) = tensors(rng, (2, B, H))
-    given.update_(np.zeros(given.shape))
-    (rnn(x, given)[0] * v).sum().backward()
-    np.testing.assert_allclose(rnn.h_0.grad.data, given.grad.data.sum(axis=1), rtol=1e-12)
+@every_kind
+@pytest.mark.parametrize("bidirectional", [False, True], ids=["forward", "both"])
+def test_learned_initial_states_add_up_their_gradients_over_the_batch(kind, bidirectional, rng):
+    options = {"num_layers": 2, "bidirectional": bidirectional}
+    rnn = started(kind, I, H, rng=rng, **options)
+    x, names = leaf(rng.normal(size=(T, B, I))), [f"{name}_0" for name in rnn.cell.states]
+    found = flat(rnn(x))
+    cotangents = [rng.normal(size=y.shape) for y in found]
+    grads = slopes(rnn, x, found, cotangents)
+    start = [getattr(rnn, name).data[:, None] for name in names]
+    start = [leaf(np.repeat(state, B, axis=1)) for state in start]
+    expected = flat(rnn(x, as_state(start)))
+    assert [y.tolist() for y in found] == [y.tolist() for y in expected]
+    for name, g in zip(names, mt.autograd.grad(expected, start, cotangents), strict=True):
+        np.testing.assert_allclose(grads[name], g.data.sum(axis=1), rtol=1e-12)
 
 
-def test_a_given_state_takes_the_place_of_the_learned_one(rng):
-    rnn = nn.RNN(I, H, initial_state="learned", rng=rng)
-    rnn(rng.normal(size=(T, B, I)), np.ones((1, B, H)))[0].sum().backward()
-    assert rnn.h_0.grad is None
+@every_kind
+def test_learned_initial_states_start_at_zero(kind):
+    plain = layer(kind, I, H, rng=np.random.default_rng(1))
+    rnn = layer(kind, I, H, initial_state="learned", rng=np.random.default_rng(1))
+    state = rnn.state_dict()
+    for name in rnn.cell.states:
+        assert not state.pop(f"{name}_0").any()
+    assert {n: a.tolist() for n, a in state.items()} == {
+        n: a.tolist() for n, a in plain.state_dict().items()
+    }
 
 
-def test_a_learned_state_serves_a_single_sequence_too(rng):
-    rnn = nn.RNN(I, H, initial_state="learned", rng=rng)
-    output, h_n = rnn(rng.normal(size=(T, I)))
-    output.sum().backward()
-    assert (output.shape, h_n.shape, rnn.h_0.grad.shape) == ((T, H), (1, H), (1, H))
+@every_kind
+def test_a_given_state_takes_the_place_of_the_learned_one(kind, rng):
+    rnn = started(kind, I, H, rng=rng)
+    x = rng.normal(size=(T, B, I))
+    state = [np.ones(y.shape) for y in flat(rnn(x)[1])]
+    rnn(x, as_state(state))[0].sum().backward()
+    assert all(getattr(rnn, f"{name}_0").grad is None for name in rnn.cell.states)
 
 
+@every_kind
+def test_a_learned_state_serves_a_single_sequence_too(kind, rng):
+    rnn = started(kind, I, H, rng=rng)
+    x = rng.normal(size=(T, I))
+    single, batch = flat(rnn(x)), flat(rnn(x[:, None]))
+    for one, other in zip(single, batch, strict=True):
+        assert one.ndim == 2
+        np.testing.assert_allclose(one.data, other.data.squeeze(1), rtol=1e-12)
+    single[0].sum().backward()
+    assert all(p.grad.shape == p.shape for p in rnn.parameters())
+
+
+@every_kind
 @pytest.mark.parametrize("initial_state", ["zeros", "learned"])
-def test_an_empty_batch_gives_empty_outputs_and_zero_gradients(initial_state, backend):
-    rnn = nn.RNN(I, H, num_layers=2, initial_state=initial_state)
-    output, h_n = rnn(mt.zeros(T, 0, I))
-    assert (output.shape, h_n.shape) == ((T, 0, H), (2, 0, H))
+def test_an_empty_batch_gives_empty_outputs_and_zero_gradients(kind, initial_state, backend):
+    rnn = layer(kind, I, H, num_layers=2, initial_state=initial_state)
+    output, last = rnn(mt.zeros(T, 0, I))
+    assert output.shape[:2] == (T, 0) and {y.shape[:2] for y in flat(last)} == {(2, 0)}
     output.sum().backward()
-    used = [p for name, p in rnn.named_parameters()]
-    assert all(p.grad.shape == p.shape and not float(abs(p.grad).sum()) for p in used)
+    assert all(p.grad.shape == p.shape for p in rnn.parameters())
+    assert not any(float(abs(p.grad).sum()) for p in rnn.parameters())
 
 
 def test_one_step_of_one_unit_is_the_formula_by_hand():
@@ -225,22 +200,9 @@ def test_one_seed_gives_the_same_weights_on_every_backend(backend):
     assert all((here[name] == there[name]).all() for name in there)
 
 
-def as_function(rnn):
-    """The network as a function of x, h_0 and its parameters, and where to evaluate it."""
-    names = [name for name, _ in rnn.named_parameters()]
-
-    def run(x, h_0, *parameters):
-        for name, parameter in zip(names, parameters, strict=True):
-            vars(rnn)[name] = parameter  # a tensor of the check, where a Parameter stood
-        return rnn(x, h_0)
-
-    return run, [mt.tensor(p.data, requires_grad=True) for p in rnn.parameters()]
-
-
 @pytest.mark.parametrize("order", [1, 2])
 def test_first_and_second_derivatives_agree_with_differences(order, backend, rng):
-    run, parameters = as_function(nn.RNN(1, 2, num_layers=2, rng=rng))
-    inputs = [*tensors(rng, (3, 2, 1), (2, 2, 2)), *parameters]
+    run, inputs = as_function(nn.RNN(1, 2, num_layers=2, rng=rng), rng, (3, 2, 1), (2, 2, 2))
     assert mt.autograd.gradcheck(run, inputs, order=order).digits >= 8
 
 
@@ -256,3 +218,120 @@ def test_a_failing_gradcheck_names_input_index_and_time_step(rng):
 
     with pytest.raises(GraphError, match=r"input 1, index \(3, 1, 2\), time step 3: graph"):
         mt.autograd.gradcheck(slightly_wrong, [scale, x])
+
+
+# Dropout between layers -------------------------------------------------------------------------
+
+
+def constant(p, **options):
+    """A first layer that is 1 everywhere, under one that lets what it gets pass."""
+    rnn = nn.RNN(1, H, 2, "relu", dropout=p, rng=np.random.default_rng(2), **options)
+    state = {name: np.zeros(a.shape) for name, a in rnn.state_dict().items()}
+    state |= {"bias_ih_l0": np.ones(H), "weight_ih_l1": np.eye(H)}
+    return rnn.load_state_dict(state)
+
+
+def test_dropout_leaves_out_and_scales_anew_at_every_step():
+    output, _ = constant(0.25)(np.zeros((50, 8, 1)))
+    kept = output.data > 0
+    np.testing.assert_allclose(output.data[kept], 1 / 0.75, rtol=1e-15)
+    assert abs(kept.mean() - 0.75) < 0.04  # five standard deviations of 2400 draws
+    assert not (kept == kept[0]).all(axis=(1, 2))[1:].any()
+
+
+def test_dropout_is_for_training_and_for_layers_below_others():
+    rnn, x = constant(0.5), np.zeros((T, B, 1))
+    assert (rnn.eval()(x)[0].data == 1).all()
+    assert (rnn.train()(x)[0].data != 1).any()
+    single = [nn.GRU(I, H, dropout=p, rng=np.random.default_rng(1)) for p in (0.0, 0.9)]
+    found, expected = (rnn(np.ones((T, B, I)))[0].tolist() for rnn in single)
+    assert found == expected
+
+
+def test_gradients_pass_where_values_passed():
+    rnn = constant(0.5)
+    output, _ = rnn(np.zeros((1, 1, 1)))
+    v = np.arange(1.0, H + 1)
+    (output * v).sum().backward()
+    np.testing.assert_allclose(rnn.bias_ih_l0.grad.data, v * output.data.ravel(), rtol=1e-15)
+    assert output.data.any() and not output.data.all()
+
+
+@every_kind
+def test_one_seed_leaves_out_the_same_on_every_backend(kind, backend):
+    def drawn():
+        rng = np.random.default_rng(9)
+        rnn = layer(kind, I, H, num_layers=3, dropout=0.4, rng=rng)
+        output, _ = rnn(mt.tensor(rng.normal(size=(T, B, I))), lengths=[2, 5, 3])
+        return output.tolist()
+
+    here = drawn()
+    with mt.use("numpy"):
+        np.testing.assert_allclose(here, drawn(), rtol=1e-12)
+
+
+@every_kind
+def test_training_with_dropout_never_waits_for_the_device(kind, backend, rng):
+    rnn = layer(kind, I, H, num_layers=2, dropout=0.5, bidirectional=True, rng=rng)
+    x = mt.tensor(rng.normal(size=(T, B, I)))
+    strict_cupy.synchronisations.reset()
+    sum(y.sum() for y in flat(rnn(x))).backward()
+    assert strict_cupy.synchronisations.causes == []
+
+
+# What does not fit, and how it is shown ---------------------------------------------------------
+
+
+X = np.zeros((T, B, I))
+h = np.zeros((1, B, H))
+WRONG = [  # a tensor, a list and a tuple of another length where the pair is needed, and so on
+    (lambda: nn.LSTM(I, H)(X, h), ShapeError, r"state is a ndarray.*tuple \(h_0, c_0\)"),
+    (lambda: nn.LSTM(I, H)(X, (h,)), ShapeError, r"a tuple of 1; the tuple \(h_0, c_0\)"),
+    (lambda: nn.LSTM(I, H)(X, (h, h, h)), ShapeError, r"tuple of 3; the tuple \(h_0, c_0\)"),
+    (lambda: nn.LSTM(I, H)(X, (h, h[:, 1:])), ShapeError, r"c_0 has .*\(1, 2, 6\).*\(1, 3, 6\)"),
+    (lambda: nn.LSTM(I, H, proj_size=2)(X, (h, h)), ShapeError, r"proj_size=2 need \(1, 3, 2\)"),
+    (lambda: nn.GRU(I, H, 2, bidirectional=True)(X, h), ShapeError, r"2 directions.*\(4, 3, 6\)"),
+    (lambda: nn.GRU(I, H)(X[..., 1:]), ShapeError, r"GRU.*3 features .* input_size=4"),
+    (lambda: nn.LSTM(I, H, proj_size=H), ShapeError, "proj_size is 6; .* below hidden_size=6"),
+    (lambda: nn.LSTM(I, H, proj_size=-1), ShapeError, "proj_size is -1; at least 0"),
+    (lambda: nn.LSTM(I, 0), ShapeError, "LSTM: .* are 4, 0, 1; each must be at least 1"),
+    (lambda: nn.GRU(I, H, 0), ShapeError, "GRU: .* are 4, 6, 0; each must be at least 1"),
+    (lambda: nn.GRU(I, H, dropout=1.5), ValueError, "GRU: dropout is 1.5; a probability"),
+    (lambda: nn.LSTM(I, H, initial_state="one"), ValueError, "LSTM: initial_state is 'one'"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("do, error, told", WRONG, ids=[told for _, _, told in WRONG])
+def test_what_does_not_fit_is_refused_with_both_sides(do, error, told):
+    with pytest.raises(error, match=told):
+        do()
+
+
+@pytest.mark.parametrize(
+    "kind, options",
+    [
+        ("LSTM", {}),
+        ("GRU", {"num_layers": 2, "bias": False}),
+        ("RNN", {"nonlinearity": "relu", "batch_first": True}),
+        ("LSTM", {"dropout": 0.5, "bidirectional": True, "proj_size": 1}),
+        ("RNN", {"initial_state": "learned"}),
+    ],
+)
+def test_a_representation_says_what_is_not_the_default(kind, options):
+    told = {"input_size": 2, "hidden_size": 3} | options
+    shown = f"{kind}({', '.join(f'{name}={value!r}' for name, value in told.items())})"
+    assert repr(getattr(nn, kind)(2, 3, **options)) == shown
+
+
+@every_kind
+@pytest.mark.parametrize("road", [copy.deepcopy, lambda x: pickle.loads(pickle.dumps(x))],
+                         ids=["deepcopy", "pickle"])  # fmt: skip
+def test_a_copy_is_the_same_layer_with_parameters_of_its_own(kind, road, rng):
+    rnn, x = started(kind, I, H, 2, bidirectional=True, rng=rng), rng.normal(size=(T, B, I))
+    twin = road(rnn)
+    assert repr(twin) == repr(rnn)
+    assert getattr(twin, "nonlinearity", None) == getattr(rnn, "nonlinearity", None)
+    expected = [y.tolist() for y in flat(rnn(x))]
+    for p in rnn.parameters():
+        p.update_(p * 0)
+    assert [y.tolist() for y in flat(twin(x))] == expected

@@ -68,7 +68,9 @@ class ReduceLROnPlateau(LRScheduler):
         self.patience = self._whole("patience", patience, 0)
         self.threshold, self.threshold_mode = float(threshold), threshold_mode
         self.cooldown = self._whole("cooldown", cooldown, 0)
-        self.min_lr = list(min_lr) if isinstance(min_lr, list | tuple) else min_lr
+        self.min_lr: float | list[float] = (
+            [float(lr) for lr in min_lr] if isinstance(min_lr, list | tuple) else float(min_lr)
+        )
         self.eps = float(eps)
         self._lowest()
         self.last_epoch = 0
