@@ -19,8 +19,8 @@ from minitorch_rnn.errors import BackendError, DTypeError
 
 __all__ = [
     "Backend", "asarray", "backend_of", "current_backend", "dtype_of", "erf", "generator",
-    "get_default_dtype", "manual_seed", "names", "namespace", "namespace_of", "place", "register",
-    "set_default_dtype", "to_numpy", "use",
+    "get_default_dtype", "manual_seed", "names", "namespace", "namespace_of", "place", "plain",
+    "register", "set_default_dtype", "to_numpy", "use",
 ]  # fmt: skip
 
 
@@ -65,7 +65,8 @@ def _cupy() -> Backend:
 
 
 _loaders: dict[str, Callable[[], Backend]] = {"numpy": _numpy, "cupy": _cupy}
-_DEVICES = {"cpu": "numpy", "cuda": "cupy", "cuda:0": "cupy"}  # PyTorch's names
+_DEVICES = {"cpu": "numpy", "cpu:0": "numpy", "cuda": "cupy", "cuda:0": "cupy"}  # PyTorch's names
+_ELSEWHERE = {"cpu", "cuda", "gpu", "hip", "meta", "mps", "tpu", "xla", "xpu"}
 _loaded: dict[str, Backend] = {}
 _by_type: dict[type, Backend] = {}
 
@@ -95,7 +96,7 @@ def place(name: Any) -> str | None:
     """
     if not isinstance(name, str):
         return None
-    if name.startswith(("cuda:", "gpu")) and name not in _DEVICES:
+    if name.partition(":")[0] in _ELSEWHERE and name not in _DEVICES:
         raise BackendError(
             f"{name!r}: the devices are 'cpu', 'cuda' and 'cuda:0', the first GPU; for another one "
             "set CUDA_VISIBLE_DEVICES."
@@ -277,6 +278,24 @@ def get_default_dtype() -> np.dtype[Any]:
     return _default_dtype
 
 
+def plain(who: str, values: Any, dtype: Any = None) -> Any:
+    """`values` themselves, if nothing of them is lost where they become an array of `dtype`.
+
+    Raises:
+        DTypeError: for masked arrays, and for complex values where the dtype is real.
+
+    >>> plain("update_", [1.0, 2.0], "float32")
+    [1.0, 2.0]
+    """
+    if isinstance(values, np.ma.MaskedArray):
+        raise DTypeError(f"{who}: a masked array came; its mask would be lost. Use .filled(…).")
+    if dtype is not None and np.dtype(dtype).kind != "c":
+        kind = getattr(values, "dtype", None) or np.asarray(values).dtype
+        if kind.kind == "c":
+            raise DTypeError(f"{who}: {kind} values came for {np.dtype(dtype)}; take their .real.")
+    return values
+
+
 def asarray(values: Any, dtype: Any = None, on: str | None = None) -> Any:
     """A new array holding a copy of `values`: numbers, nested lists or an array of any backend.
 
@@ -290,6 +309,7 @@ def asarray(values: Any, dtype: Any = None, on: str | None = None) -> Any:
     (dtype('int64'), dtype('float64'), dtype('float32'))
     """
     dtype = None if dtype is None else dtype_of(dtype)
+    plain("tensor", values)
     backend = _by_type.get(type(values))
     if backend is not None and backend.xp is not np:
         return backend.xp.array(values, dtype=dtype)
@@ -298,6 +318,8 @@ def asarray(values: Any, dtype: Any = None, on: str | None = None) -> Any:
         raise DTypeError(f"tensor: {array.dtype} values cannot be computed with; give numbers.")
     if dtype is None and not isinstance(values, np.ndarray | np.generic) and array.dtype == float:
         array = array.astype(_default_dtype)
+    if not array.dtype.isnative:
+        array = array.astype(array.dtype.newbyteorder("="))
     xp = (current_backend() if on is None else _get(on)).xp
     return array if xp is np else xp.asarray(array)
 

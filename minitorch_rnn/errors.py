@@ -31,7 +31,7 @@ class ColumnError(ValueError):
 
 
 class StateError(RuntimeError):
-    """A state_dict does not fit the module; the message lists every difference at once."""
+    """A state_dict does not fit; the message lists every difference at once."""
 
 
 class RunError(ValueError):

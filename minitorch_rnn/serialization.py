@@ -7,6 +7,7 @@ metadata, with a checksum of all arrays. There is no pickle here, and no way to 
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import json
 import os
@@ -22,6 +23,7 @@ from minitorch_rnn.errors import CheckpointError
 
 __all__ = ["load", "needs_app", "save", "write_whole"]
 
+_FORMAT = "minitorch_rnn 1"
 _NUMBERS = str | bool | int | float | None
 
 
@@ -61,11 +63,8 @@ def to_bytes(obj: Any) -> bytes:
         raise needs_app("save: safetensors") from cause
     arrays: dict[str, np.ndarray] = {}
     structure = _taken(obj, "", arrays)
-    metadata = {
-        "format": "minitorch_rnn 1",
-        "sha256": _checksum(arrays),
-        "structure": json.dumps(structure),
-    }
+    text = json.dumps(structure)
+    metadata = {"format": _FORMAT, "sha256": _checksum(arrays, text), "structure": text}
     return serialized(arrays, metadata=metadata)
 
 
@@ -116,13 +115,13 @@ def from_bytes(content: bytes, name: str) -> Any:
             f"{name}: holds {cause} values, for which NumPy has no type; write it as float32."
         ) from cause
     metadata = header.get("__metadata__") or {}
-    if metadata.get("sha256", _checksum(arrays)) != _checksum(arrays):
+    if not metadata.keys() & {"sha256", "structure"} and metadata.get("format") != _FORMAT:
+        return {key: arrays[key] for key in header if key in arrays}  # of another program
+    if metadata.get("sha256") != _checksum(arrays, metadata.get("structure", "")):
         raise CheckpointError(
-            f"{name}: its arrays are not those that were saved: the checksum differs. The file was "
-            "changed or damaged."
+            f"{name}: does not hold what was saved: the checksum differs. The file was changed or "
+            "damaged."
         )
-    if "structure" not in metadata:
-        return {key: arrays[key] for key in header if key in arrays}
     try:
         return _restored(json.loads(metadata["structure"]), arrays)
     except (
@@ -144,6 +143,7 @@ def write_whole(path: str | os.PathLike[str], content: bytes) -> None:
     ['notes.txt']
     """
     target = pathlib.Path(path)
+    _remove_stale(target)
     beside = target.with_name(f"{target.name}.tmp.{os.getpid()}.{threading.get_ident()}")
     try:
         with open(beside, "wb") as file:
@@ -163,6 +163,20 @@ def write_whole(path: str | os.PathLike[str], content: bytes) -> None:
         beside.unlink(missing_ok=True)
 
 
+def _remove_stale(target: pathlib.Path) -> None:
+    """Remove what processes left beside `target` that were killed while they wrote it."""
+    if os.name != "posix":  # elsewhere one cannot ask whether a process lives without harm
+        return
+    for left in target.parent.glob(f"{glob.escape(target.name)}.tmp.*"):
+        writer = left.name.removeprefix(f"{target.name}.tmp.").partition(".")[0]
+        try:
+            os.kill(int(writer), 0)
+        except ProcessLookupError:
+            left.unlink(missing_ok=True)
+        except (ValueError, OverflowError, OSError):
+            continue  # not ours, or somebody else's who is at work
+
+
 def needs_app(what: str) -> ImportError:
     """The error of a missing package of the extra `app`, with the line that installs it.
 
@@ -176,7 +190,8 @@ def _taken(value: Any, path: str, arrays: dict[str, np.ndarray]) -> Any:
     """`value` as JSON; its arrays go into `arrays` under the path that leads to them."""
     if isinstance(value, Tensor):
         value = value._data
-    if backend.backend_of(value) is not None or isinstance(value, np.generic):
+    backend.plain(f"save: {path or 'the array'}", value)
+    if backend.backend_of(value) is not None or isinstance(value, np.generic | np.ndarray):
         array = np.asarray(backend.to_numpy(value), order="C")  # strided ones are written wrong
         if array.dtype.kind not in "biuf" or array.dtype.itemsize > 8:
             raise TypeError(
@@ -221,8 +236,8 @@ def _restored(structure: Any, arrays: dict[str, np.ndarray]) -> Any:
     raise ValueError(f"{kind!r} is not known")
 
 
-def _checksum(arrays: dict[str, np.ndarray]) -> str:
-    total = hashlib.sha256()
+def _checksum(arrays: dict[str, np.ndarray], structure: str) -> str:
+    total = hashlib.sha256(structure.encode())
     for name, array in sorted(arrays.items()):
         total.update(f"{name} {array.dtype.str} {array.shape}\n".encode())
         total.update(array.tobytes())

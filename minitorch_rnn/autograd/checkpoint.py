@@ -35,8 +35,10 @@ def checkpoint(function: Callable[..., Any], *args: Any, **named: Any) -> Any:
             values at the time of the call are used both times.
 
     Raises:
-        GraphError: in backward, if the second run does not give the values of the first. The
-            default generator of random numbers is set back for it; others are the caller's.
+        GraphError: in backward, if the second run does not give the values of the first (on a
+            device, where nobody waits to compare, the gradient is nan then). The default generator
+            of random numbers is set back for it; others are the caller's. What the function reads
+            besides its arguments must not change: a change that shows in no value is not seen.
 
     Source: Chen et al., "Training deep nets with sublinear memory cost", 2016.
 

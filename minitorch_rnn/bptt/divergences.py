@@ -47,6 +47,12 @@ class Divergence(NamedTuple):
     of_steps: Callable[[list[int], int], Any] | None = None
     piece: Callable[[Any, Any], Any] | None = None
 
+    def __reduce__(self) -> Any:
+        # One of the table is pickled by its name: its functions cannot be.
+        if DIVERGENCES.get(self.name) is self:
+            return named, ("pickle", self.name)
+        return Divergence, tuple(self)
+
     def value(self, xp: Any, Y: Any, D: Any) -> Any:
         """DIV of the whole batch: the sum over its sequences.
 

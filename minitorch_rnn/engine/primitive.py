@@ -169,7 +169,7 @@ def apply(op: Op, args: tuple[Any, ...]) -> Any:
         else:
             if x.__class__ not in _NUMBERS:
                 constants = True
-                if backend.backend_of(x) is None:
+                if backend.backend_of(x) is None or x.dtype.kind not in "biufc":
                     x = _operand(op, x, inputs)
             values.append(x)
     try:
@@ -237,11 +237,13 @@ def _operand(op: Op, x: Any, others: Sequence[Any]) -> Any:
     if isinstance(x, list | tuple):
         owners = [owner.name for x in others if (owner := backend.backend_of(raw(x)))]
         return Tensor(x, backend=owners[0] if owners else None)._data
-    if isinstance(x, ndarray) and not isinstance(x, np.ma.MaskedArray):
+    numeric = getattr(getattr(x, "dtype", None), "kind", "") in "biufc"
+    if isinstance(x, ndarray) and not isinstance(x, np.ma.MaskedArray) and numeric:
         return np.asarray(x)  # a matrix, a memory map
-    if isinstance(x, np.generic | complex | float | int):
+    if isinstance(x, complex | float | int) or (isinstance(x, np.generic) and numeric):
         return x
     kind = f"{type(x).__module__}.{type(x).__qualname__}".removeprefix("builtins.")
+    kind += f" of {x.dtype}" if isinstance(x, ndarray) else ""
     raise DTypeError(
         f"{op.name}: cannot compute with a {kind}; operands are tensors, arrays of one backend and "
         "numbers. mt.from_dlpack takes tensors of other libraries."

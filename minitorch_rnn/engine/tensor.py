@@ -108,7 +108,8 @@ class Tensor(Interchange):
                 "can stop requiring a gradient. Use y.detach() for a copy without history."
             )
         if required and isinstance(self._data, ndarray) and not self._data.flags.writeable:
-            self._data = self._data.copy()  # the memory is somebody else's: see `from_numpy`
+            # The memory is somebody else's, see `from_numpy`.
+            self._data = backends.asarray(self._data, on="numpy")
         self._tracked = bool(required)
 
     def requires_grad_(self, required: bool = True) -> Tensor:
@@ -143,6 +144,7 @@ class Tensor(Interchange):
             )
         xp = backends.namespace(self._data)
         raw = values._data if isinstance(values, Tensor) else values
+        raw = backends.plain("update_", raw, self._data.dtype)
         if backends.backend_of(raw) not in (None, backends.backend_of(self._data)):
             raise BackendError(
                 f"update_: the tensor lives on {self.backend!r}, the values do not. "
@@ -209,6 +211,11 @@ class Tensor(Interchange):
             self._own_hooks()[RETAIN] = keep
 
     def _accumulate(self, gradient: Tensor) -> None:
+        if self.grad is not None and getattr(self.grad, "shape", None) != self.shape:
+            raise ShapeError(
+                f"backward: .grad was set to a {type(self.grad).__name__} of shape "
+                f"{getattr(self.grad, 'shape', None)}; a tensor of shape {self.shape} is needed."
+            )
         with _adding:  # walks of several threads may end in one leaf
             self.grad = gradient if self.grad is None else self.grad + gradient
 

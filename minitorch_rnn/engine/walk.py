@@ -46,7 +46,7 @@ def seed_of(output: Tensor, gradient: Any, create_graph: bool = False) -> Any:
     if create_graph and isinstance(gradient, Tensor):
         seed = gradient
     else:
-        seed = raw(gradient)
+        seed = backend.plain("backward", raw(gradient), data.dtype)
         if backend.backend_of(seed) is None:
             seed = backend.namespace(data).asarray(seed, dtype=data.dtype)
     if backend.backend_of(raw(seed)) is not backend.backend_of(data):
@@ -118,6 +118,7 @@ def walk(
     useful = None if wanted is None else _leading_to(wanted, outputs, stop)
     ends: dict[int, Tensor] = wanted if stop and wanted is not None else {}
     found: dict[int, Tensor] = {}
+    leaves: list[tuple[Tensor, Tensor]] = []
     waiting = _Waiting()
     for y, seed in zip(outputs, seeds, strict=True):
         if create_graph and not isinstance(seed, Tensor):
@@ -131,7 +132,7 @@ def walk(
             mine = total if owned else clone(total)
             mine = mine if isinstance(mine, Tensor) else constant(mine)
             if wanted is None:
-                y._accumulate(mine)
+                leaves.append((y, mine))
             else:
                 found[i] = mine
         if y._op is not None and i not in ends:
@@ -145,6 +146,8 @@ def walk(
             if not retain:
                 y._inputs = None
                 y._attrs = ()
+    for leaf, mine in leaves:  # at the end: what raises on the way leaves every `.grad` as it was
+        leaf._accumulate(mine)
     return found
 
 
@@ -244,6 +247,7 @@ def _after_hooks(y: Tensor, total: Any, create_graph: bool) -> Any:
             continue
         if not isinstance(new, Tensor):
             new = Tensor(new, backend=y.backend)
+        backend.plain("hook", new._data, y._data.dtype)
         if new.shape != y.shape:
             raise GraphError(
                 f"hook: returned a gradient of shape {new.shape} for a tensor of shape {y.shape}."

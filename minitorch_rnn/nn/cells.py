@@ -106,12 +106,17 @@ class RNNCellBase(Module):
                 f"{hidden_size}; each must be at least 1."
             )
         self.input_size, self.hidden_size, self.bias = input_size, hidden_size, bias
-        self.cell = CELLS[kind]
+        self.mode = kind
         rows, bound = self.cell.gates * hidden_size, 1 / math.sqrt(hidden_size)
         self.weight_ih = init.uniform(rows, input_size, bound=bound, dtype=dtype, rng=rng)
         self.weight_hh = init.uniform(rows, hidden_size, bound=bound, dtype=dtype, rng=rng)
         self.bias_ih = init.uniform(rows, bound=bound, dtype=dtype, rng=rng) if bias else None
         self.bias_hh = init.uniform(rows, bound=bound, dtype=dtype, rng=rng) if bias else None
+
+    @property
+    def cell(self) -> Cell:
+        """The row of `CELLS` that it is made of."""
+        return CELLS[self.mode]
 
     def forward(self, x: Any, hx: Any = None) -> Any:
         """The state at t from x(t), (B, I) or (I,), and the state at t-1; None is zeros."""
@@ -147,7 +152,7 @@ class RNNCellBase(Module):
     def __repr__(self) -> str:
         told = f"{type(self).__name__}(input_size={self.input_size}, hidden_size={self.hidden_size}"
         told += "" if self.bias else ", bias=False"
-        return told + (", nonlinearity='relu')" if self.cell is CELLS["relu"] else ")")
+        return told + (", nonlinearity='relu')" if self.mode == "relu" else ")")
 
 
 class RNNCell(RNNCellBase):

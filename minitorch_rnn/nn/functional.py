@@ -1,6 +1,6 @@
 """The functions behind the modules, by PyTorch's names in `torch.nn.functional`."""
 
-from minitorch_rnn.nn.activations import elu, gelu, hardtanh, leaky_relu, silu
+from minitorch_rnn.nn.activations import elu, gelu, hardtanh, leaky_relu, silu, softplus
 from minitorch_rnn.nn.classification import cross_entropy, nll_loss
 from minitorch_rnn.nn.ctc import ctc_loss
 from minitorch_rnn.nn.dropout import dropout
@@ -15,7 +15,7 @@ from minitorch_rnn.nn.losses import (
     smooth_l1_loss,
 )
 from minitorch_rnn.nn.normalization import layer_norm
-from minitorch_rnn.ops import linear, log_softmax, relu, sigmoid, softmax, softplus, tanh
+from minitorch_rnn.ops import linear, log_softmax, relu, sigmoid, softmax, tanh
 
 __all__ = [
     "binary_cross_entropy", "binary_cross_entropy_with_logits", "cross_entropy", "ctc_loss",

@@ -193,7 +193,7 @@ class Module:
         children = [(name, value) for name, value in vars(self).items() if _holds_modules(value)]
         if not children:
             return f"{type(self).__name__}()"
-        lines = "".join(f"\n  ({name}): {value!r}" for name, value in children)
+        lines = "".join(f"\n  ({name}): {_indented(value)}" for name, value in children)
         return f"{type(self).__name__}({lines}\n)"
 
 
@@ -229,6 +229,10 @@ def _array(value: Any) -> np.ndarray:
     elif hasattr(value, "detach"):
         value = value.detach()
     return backend.to_numpy(value)
+
+
+def _indented(value: Any) -> str:
+    return repr(value).replace("\n", "\n  ")
 
 
 def _holds_modules(value: Any) -> bool:

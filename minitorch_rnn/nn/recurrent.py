@@ -11,7 +11,7 @@ from minitorch_rnn import backend, ops
 from minitorch_rnn.engine import Parameter, Tensor, constant, raw, time_steps
 from minitorch_rnn.errors import ShapeError
 from minitorch_rnn.nn import init
-from minitorch_rnn.nn.cells import CELLS
+from minitorch_rnn.nn.cells import CELLS, Cell
 from minitorch_rnn.nn.dropout import dropout
 from minitorch_rnn.nn.module import Module, as_input
 from minitorch_rnn.nn.sequences import (
@@ -83,7 +83,7 @@ class RNNBase(Module):
                 f"{name}: proj_size is {proj_size}; at least 0 and below hidden_size="
                 f"{hidden_size} is needed."
             )
-        self.cell = CELLS[kind]
+        self.mode = kind
         self.input_size, self.hidden_size, self.num_layers = input_size, hidden_size, num_layers
         self.bias, self.batch_first, self.dropout = bias, batch_first, dropout
         self.bidirectional, self.proj_size = bidirectional, proj_size
@@ -97,6 +97,11 @@ class RNNBase(Module):
             for state in self.cell.states:
                 shape = (self.num_states, self._size_of(state))
                 setattr(self, f"{state}_0", Parameter(np.zeros(shape), self._like.dtype))
+
+    @property
+    def cell(self) -> Cell:
+        """The row of `cells.CELLS` that it is made of."""
+        return CELLS[self.mode]
 
     @property
     def num_directions(self) -> int:

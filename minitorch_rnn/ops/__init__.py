@@ -5,7 +5,7 @@ from typing import Any
 
 from minitorch_rnn import backend
 from minitorch_rnn.engine import Parameter, Tensor, clone
-from minitorch_rnn.errors import BackendError, GraphError
+from minitorch_rnn.errors import BackendError, DTypeError, GraphError
 from minitorch_rnn.ops.arithmetic import (
     add,
     bitwise_and,
@@ -145,6 +145,19 @@ def _swapped(operation: Any) -> Any:
     return lambda self, other: operation(other, self)
 
 
+def _compared(operation: Any) -> Any:
+    """== and !=, which Python also asks of things that cannot be compared: those are not equal."""
+
+    @functools.wraps(operation)
+    def compare(self: Tensor, other: Any) -> Any:
+        try:
+            return operation(self, other)
+        except DTypeError:
+            return NotImplemented
+
+    return compare
+
+
 def _in_place(operation: Any) -> Any:
     """`y += x` makes a new y; of a leaf that is trained, nothing would be trained."""
 
@@ -174,10 +187,10 @@ METHODS: dict[str, Any] = {
     "__imatmul__": _in_place(matmul), "__imod__": _in_place(remainder),
     "__imul__": _in_place(multiply), "__ipow__": _in_place(power),
     "__isub__": _in_place(subtract), "__itruediv__": _in_place(divide),
-    "__abs__": absolute, "__add__": add, "__and__": bitwise_and, "__eq__": equal,
+    "__abs__": absolute, "__add__": add, "__and__": bitwise_and, "__eq__": _compared(equal),
     "__floordiv__": floor_divide, "__ge__": greater_equal, "__getitem__": getitem,
     "__gt__": greater, "__invert__": invert, "__le__": less_equal, "__lt__": less,
-    "__matmul__": matmul, "__mod__": remainder, "__mul__": multiply, "__ne__": not_equal,
+    "__matmul__": matmul, "__mod__": remainder, "__mul__": multiply, "__ne__": _compared(not_equal),
     "__neg__": negative, "__or__": bitwise_or, "__pow__": power, "__radd__": _swapped(add),
     "__rand__": _swapped(bitwise_and), "__rfloordiv__": _swapped(floor_divide),
     "__rmatmul__": _swapped(matmul), "__rmod__": _swapped(remainder),
