@@ -228,7 +228,8 @@ TABLE = [
 BASES = {  # what a caller who does not know this library would expect
     "ShapeError": ValueError, "DTypeError": TypeError, "GraphError": RuntimeError,
     "BackendError": RuntimeError, "ColumnError": ValueError, "DataError": ValueError,
-    "CheckpointError": ValueError, "StateError": RuntimeError, "RunError": ValueError, "NonFiniteError": ArithmeticError,
+    "CheckpointError": ValueError, "StateError": RuntimeError, "RunError": ValueError,
+    "NonFiniteError": ArithmeticError,
 }  # fmt: skip
 
 

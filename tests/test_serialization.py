@@ -185,7 +185,7 @@ UNSAVABLE = {  # what, and the words of the error
     "text": ({"t": np.array(["a"])}, "t is <U1"),
     "dates": ({"d": np.array(["2026"], "M8[Y]")}, r"d is datetime64\[Y\]"),
     "records": ({"r": np.zeros(1, [("a", float)])}, "r is "),
-    "masked": ({"m": np.ma.array([1.0], mask=[True])}, "m .*masked array"),
+    "masked": ({"m": np.ma.array([1.0], mask=[True])}, "m: a masked array"),
     "key": ({"a": {b"k": 1}}, r"a has a key b'k'"),
     "tuple as key": ({(1, 2): 1}, r"the dictionary has a key \(1, 2\)"),
 }

@@ -9,15 +9,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, fields
-from typing import Any, ClassVar
+from typing import Any
 
 from minitorch_rnn import ops
 from minitorch_rnn.engine import Tensor
+from minitorch_rnn.nn.configured import Configured, configured
 from minitorch_rnn.nn.module import Module
 from minitorch_rnn.ops.elementwise import floating
 
-activation = dataclass(eq=False, repr=False)  # the fields are the options
 _floats: Callable[[Any], Any] = floating
 
 
@@ -116,19 +115,13 @@ def softplus(x: Any, beta: float = 1.0) -> Any:
     return ops.softplus(x) if beta == 1 else ops.softplus(beta * _floats(x)) / beta
 
 
-class Activation(Module):
+class Activation(Configured):
     """A function of one tensor as a module: its fields are the options of its `function`.
 
     >>> from minitorch_rnn import nn
     >>> nn.LeakyReLU(0.2)
     LeakyReLU(negative_slope=0.2)
     """
-
-    function: ClassVar[Callable[..., Any]]
-
-    def options(self) -> dict[str, Any]:
-        """The options by name, as `function` takes them."""
-        return {field.name: getattr(self, field.name) for field in fields(self)}  # type: ignore[arg-type]
 
     def forward(self, x: Any) -> Tensor:
         """y of the shape of x."""
@@ -140,7 +133,7 @@ class Activation(Module):
         return f"{type(self).__name__}({told})"
 
 
-@activation
+@configured
 class ELU(Activation):
     """`elu` as a module.
 
@@ -153,7 +146,7 @@ class ELU(Activation):
     alpha: float = 1.0
 
 
-@activation
+@configured
 class GELU(Activation):
     """`gelu` as a module.
 
@@ -169,7 +162,7 @@ class GELU(Activation):
         _check_approximate("GELU", self.approximate)
 
 
-@activation
+@configured
 class Hardtanh(Activation):
     """`hardtanh` as a module.
 
@@ -202,7 +195,7 @@ class Identity(Module):
         return x
 
 
-@activation
+@configured
 class LeakyReLU(Activation):
     """`leaky_relu` as a module.
 
@@ -215,7 +208,7 @@ class LeakyReLU(Activation):
     negative_slope: float = 0.01
 
 
-@activation
+@configured
 class ReLU(Activation):
     """`relu` as a module.
 
@@ -227,7 +220,7 @@ class ReLU(Activation):
     function = staticmethod(ops.relu)
 
 
-@activation
+@configured
 class SiLU(Activation):
     """`silu` as a module.
 
@@ -239,7 +232,7 @@ class SiLU(Activation):
     function = staticmethod(silu)
 
 
-@activation
+@configured
 class Sigmoid(Activation):
     """`sigmoid` as a module.
 
@@ -281,7 +274,7 @@ class Softmax(_AlongAxis):
     function = staticmethod(ops.softmax)
 
 
-@activation
+@configured
 class Softplus(Activation):
     """`softplus` as a module.
 
@@ -294,7 +287,7 @@ class Softplus(Activation):
     beta: float = 1.0
 
 
-@activation
+@configured
 class Tanh(Activation):
     """`tanh` as a module.
 

@@ -6,9 +6,8 @@ what the module is built with. None has parameters.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields
-from typing import Any, ClassVar
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -18,6 +17,7 @@ from minitorch_rnn.bptt.divergences import Divergence, masked, named
 from minitorch_rnn.column import Variant
 from minitorch_rnn.engine import Tensor, raw
 from minitorch_rnn.nn.classification import cross_entropy, nll_loss
+from minitorch_rnn.nn.configured import Configured, configured
 from minitorch_rnn.nn.ctc import ctc_loss
 from minitorch_rnn.nn.losses import (
     Reduction,
@@ -31,36 +31,20 @@ from minitorch_rnn.nn.losses import (
 )
 from minitorch_rnn.nn.module import Module
 
-criterion = dataclass(eq=False, repr=False)  # the fields are the options
 
-
-class Criterion(Module):
+class Criterion(Configured):
     """A divergence as a module: its fields are the options of its `function`.
 
     Options can be changed afterwards. Weights are no parameters: they are kept as they were given,
     and used wherever the outputs live.
     """
 
-    function: ClassVar[Callable[..., Any]]
-
-    def options(self) -> dict[str, Any]:
-        """The options by name, as `function` takes them."""
-        return {field.name: getattr(self, field.name) for field in fields(self)}  # type: ignore[arg-type]
-
     def forward(self, outputs: Any, targets: Any) -> Tensor:
         """The reduced divergence."""
         return self.function(outputs, targets, **self.options())  # type: ignore[no-any-return]
 
-    def __repr__(self) -> str:
-        told = [
-            f"{field.name}={getattr(self, field.name)!r}"
-            for field in fields(self)  # type: ignore[arg-type]
-            if repr(getattr(self, field.name)) != repr(field.default)
-        ]
-        return f"{type(self).__name__}({', '.join(told)})"
 
-
-@criterion
+@configured
 class CrossEntropyLoss(Criterion):
     """`cross_entropy` as a module.
 
@@ -80,7 +64,7 @@ class CrossEntropyLoss(Criterion):
     axis: int = -1
 
 
-@criterion
+@configured
 class NLLLoss(Criterion):
     """`nll_loss` as a module.
 
@@ -96,7 +80,7 @@ class NLLLoss(Criterion):
     axis: int = -1
 
 
-@criterion
+@configured
 class BCELoss(Criterion):
     """`binary_cross_entropy` as a module.
 
@@ -110,7 +94,7 @@ class BCELoss(Criterion):
     reduction: Reduction = "mean"
 
 
-@criterion
+@configured
 class BCEWithLogitsLoss(Criterion):
     """`binary_cross_entropy_with_logits` as a module.
 
@@ -125,7 +109,7 @@ class BCEWithLogitsLoss(Criterion):
     pos_weight: Any = None
 
 
-@criterion
+@configured
 class MSELoss(Criterion):
     """`mse_loss` as a module.
 
@@ -138,7 +122,7 @@ class MSELoss(Criterion):
     reduction: Reduction = "mean"
 
 
-@criterion
+@configured
 class L1Loss(Criterion):
     """`l1_loss` as a module.
 
@@ -151,7 +135,7 @@ class L1Loss(Criterion):
     reduction: Reduction = "mean"
 
 
-@criterion
+@configured
 class HuberLoss(Criterion):
     """`huber_loss` as a module.
 
@@ -165,7 +149,7 @@ class HuberLoss(Criterion):
     delta: float = 1.0
 
 
-@criterion
+@configured
 class SmoothL1Loss(Criterion):
     """`smooth_l1_loss` as a module.
 
@@ -179,7 +163,7 @@ class SmoothL1Loss(Criterion):
     beta: float = 1.0
 
 
-@criterion
+@configured
 class KLDivLoss(Criterion):
     """`kl_div` as a module.
 
@@ -193,7 +177,7 @@ class KLDivLoss(Criterion):
     log_target: bool = False
 
 
-@criterion
+@configured
 class CTCLoss(Criterion):
     """`ctc_loss` as a module.
 
