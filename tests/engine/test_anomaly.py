@@ -1,12 +1,12 @@
 """Anomaly mode: the operation, the element, the line and the time step where a nan appears."""
 
-import inspect
 import pathlib
 import re
 import threading
 
 import numpy as np
 import pytest
+from anomalies import error_of, leaf, line_of
 
 import minitorch_rnn as mt
 from minitorch_rnn import nn
@@ -18,23 +18,6 @@ quietly = pytest.mark.filterwarnings("ignore::RuntimeWarning")  # outside of the
 
 INF, NAN = float("inf"), float("nan")
 HERE = str(pathlib.Path(__file__))
-
-
-def leaf(values, dtype=float):
-    return mt.tensor(np.array(values, dtype), requires_grad=True)
-
-
-def error_of(wrong):
-    with pytest.raises(NonFiniteError) as caught, detect_anomaly():
-        wrong()
-    return str(caught.value)
-
-
-def line_of(function, marked):
-    """The number of the line of `function` that holds the text `marked`."""
-    lines, first = inspect.getsourcelines(function)
-    (found,) = [i for i, line in enumerate(lines) if marked in line]
-    return first + found
 
 
 # Forward -----------------------------------------------------------------------------------------

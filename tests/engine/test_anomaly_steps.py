@@ -1,34 +1,16 @@
 """Anomaly mode tells the time step: of recurrent layers, and of loops of the user's own."""
 
-import inspect
 import threading
 
 import numpy as np
 import pytest
+from anomalies import error_of, leaf, line_of
 
 import minitorch_rnn as mt
 from minitorch_rnn import nn
 from minitorch_rnn.autograd import detect_anomaly, time_steps
-from minitorch_rnn.errors import NonFiniteError
 
 HERE = __file__
-
-
-def leaf(values, dtype=float):
-    return mt.tensor(np.array(values, dtype), requires_grad=True)
-
-
-def error_of(wrong):
-    with pytest.raises(NonFiniteError) as caught, detect_anomaly():
-        wrong()
-    return str(caught.value)
-
-
-def line_of(function, marked):
-    """The number of the line of `function` that holds the text `marked`."""
-    lines, first = inspect.getsourcelines(function)
-    (found,) = [i for i, line in enumerate(lines) if marked in line]
-    return first + found
 
 
 T, BAD = 6, 4  # steps, and the one at which something goes wrong
