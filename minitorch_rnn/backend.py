@@ -98,11 +98,15 @@ def place(name: Any) -> str | None:
         return None
     if name.partition(":")[0] in _ELSEWHERE and name not in _DEVICES:
         raise BackendError(
-            f"{name!r}: the devices are 'cpu', 'cuda' and 'cuda:0', the first GPU; for another one "
-            "set CUDA_VISIBLE_DEVICES."
+            f"{name!r}: the backends are {_listed()}; 'cpu' means the first, 'cuda' and 'cuda:0' "
+            "the second. For another GPU set CUDA_VISIBLE_DEVICES."
         )
     name = _DEVICES.get(name, name)
     return name if name in _loaders else None
+
+
+def _listed() -> str:
+    return ", ".join(repr(name) for name in _loaders)
 
 
 def namespace_of(name: str) -> Any:
@@ -121,8 +125,7 @@ def _get(name: str) -> Backend:
     if name not in _loaded:
         known = place(name)
         if known is None:
-            listed = ", ".join(repr(known) for known in _loaders)
-            raise BackendError(f"use({name!r}): the backends are {listed}.")
+            raise BackendError(f"use({name!r}): the backends are {_listed()}.")
         if known != name:
             return _get(known)
         backend = _loaders[name]()

@@ -92,7 +92,7 @@ class Module:
 
     def apply(self, function: Callable[[Module], object]) -> Self:
         """Call `function` with every module below and at last with this one; returns the module."""
-        for module in reversed(list(self.modules())):
+        for module in _from_below(self, set()):
             function(module)
         return self
 
@@ -229,6 +229,14 @@ def _array(value: Any) -> np.ndarray:
     elif hasattr(value, "detach"):
         value = value.detach()
     return backend.to_numpy(value)
+
+
+def _from_below(module: Module, seen: set[int]) -> Iterator[Module]:
+    seen.add(id(module))
+    for child in module.children():
+        if id(child) not in seen:
+            yield from _from_below(child, seen)
+    yield module
 
 
 def _indented(value: Any) -> str:

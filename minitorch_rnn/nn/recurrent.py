@@ -181,8 +181,14 @@ class RNNBase(Module):
         if sequences:
             if lengths is not None:
                 raise ShapeError(f"{self!r}: a list of sequences has its lengths; lengths= came.")
-            lengths = [len(one) for one in x]
-            x = pad_sequence([as_input(self, "a sequence", one, self._like) for one in x])
+            found = [as_input(self, f"x[{i}]", s, self._like) for i, s in enumerate(x)]
+            for i, one in enumerate(found):
+                if one.ndim != 2:
+                    raise ShapeError(
+                        f"{self!r}: sequence {i} has shape {one.shape}; "
+                        f"(T, {self.input_size}) is needed."
+                    )
+            lengths, x = [len(one) for one in found], pad_sequence(found)
         x = as_input(self, "x", x, self._like)
         x, single = self._time_first(x, self.batch_first and not sequences)
         T, B = x.shape[:2]

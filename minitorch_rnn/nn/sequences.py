@@ -13,9 +13,12 @@ from minitorch_rnn.errors import DTypeError, ShapeError
 
 
 def is_list_of_sequences(x: Any) -> bool:
-    """Whether x is a list or tuple of arrays or tensors: one sequence each."""
-    return isinstance(x, list | tuple) and any(
-        isinstance(one, Tensor | np.ndarray) or backend.backend_of(one) is not None for one in x
+    """Whether x is a list or tuple of arrays or tensors, one sequence each, or of nothing."""
+    return isinstance(x, list | tuple) and (
+        not x
+        or any(
+            isinstance(one, Tensor | np.ndarray) or backend.backend_of(one) is not None for one in x
+        )
     )
 
 

@@ -293,11 +293,11 @@ def test_hooked_gradients_have_pytorchs_second_derivatives(make, f, rng):
         X, V = (tensor(a).requires_grad_() for a in (x, v))
         seen, kept = [], []
         net.register_full_backward_hook(recorder(seen))
-        net.register_full_backward_hook(lambda m, g_in, g_out, kept=kept: kept.append(g_in[0]))
+        net.register_full_backward_hook(lambda m, i, o, kept=kept: kept.extend((*i, o[0])))
         net.register_full_backward_hook(lambda m, g_in, g_out: (g_in[0] * g_in[0],))
         y = getattr(flat(net(X))[0], f)()
         (g,) = library.autograd.grad(y, X, V, create_graph=True)
-        loss = (g * g).sum() + (kept[0] * kept[0]).sum()
+        loss = (g * g).sum() + sum((slope * slope).sum() for slope in kept[:2])
         second = library.autograd.grad(loss, [X, V, *net.parameters()], allow_unused=True)
         told.append((list(map(array, [g, *second])), [[*i, o[0]] for _, i, o in seen]))
     (mine, seen), (reference, expected) = told

@@ -74,24 +74,13 @@ def test_output_and_last_are_what_the_call_returns(kind, bidirectional, lengths,
     run = net.unroll(x, lengths=lengths)
     found, expected = flat(run.output, run.last), flat(net(x, lengths=lengths))
     assert [y.tolist() for y in found] == [y.tolist() for y in expected]
+    ends = np.array(lengths or [T] * B) - 1
     for name, last in zip(run.states, flat(run.last), strict=True):
         for k, steps in enumerate(run.states[name]):
-            end = 0 if bidirectional and k % 2 else -1
-            assert len(steps) == T and steps[end].shape[0] == B
-            assert steps[end].tolist() == last[k].tolist()
-
-
-@every_kind
-def test_past_its_end_a_sequence_waits_in_its_last_state(kind, rng):
-    net = started(kind, I, H, 2, bidirectional=True, rng=rng)
-    run = net.unroll(rng.normal(size=(T, B, I)), lengths=LENGTHS)
-    for name, last in zip(run.states, flat(run.last), strict=True):
-        start = getattr(net, f"{name}_0").data
-        for b, n in enumerate(LENGTHS):
-            for k, steps in enumerate(run.states[name]):
-                waiting = start[k] if k % 2 else last.data[k, b]
-                for t in range(n, T):
-                    assert (steps[t].data[b] == waiting).all()
+            assert len(steps) == T
+            at = np.zeros(B, int) if bidirectional and k % 2 else ends
+            own = [steps[t].data[b].tolist() for b, t in enumerate(at)]
+            assert own == last[k].tolist()
 
 
 def test_a_single_sequence_and_a_list_have_states_too(rng):
@@ -199,6 +188,20 @@ def test_in_a_ragged_batch_they_are_those_of_each_sequence_alone(kind, bidirecti
         for name in run.states:
             found, expected = retained(run, name)[:, :n, b], retained(alone, name)[:, :, 0]
             assert_allclose(found, expected, rtol=1e-11, atol=1e-13, err_msg=name)
+
+
+@every_kind
+@either_way
+def test_beyond_the_end_of_a_sequence_there_is_no_gradient(kind, bidirectional, rng):
+    net = started(kind, I, H, 2, bidirectional=bidirectional, rng=rng)
+    x, _, cotangents = drawn(net, rng)
+    x[2:, 0] = np.nan
+    run = net.unroll(x, lengths=LENGTHS).retain_grad()
+    backward(run, cotangents)
+    for name in run.states:
+        grads = retained(run, name)
+        for b, n in enumerate(LENGTHS):
+            assert not grads[:, n:, b].any() and grads[:, :n, b].any(axis=-1).all()
 
 
 def test_keeping_them_changes_no_other_gradient(rng):
