@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Callable
+from contextvars import ContextVar
 from types import TracebackType
 from typing import Any, NamedTuple
 
@@ -18,9 +19,9 @@ import numpy as np
 from minitorch_rnn.errors import BackendError, DTypeError
 
 __all__ = [
-    "Backend", "asarray", "backend_of", "current_backend", "dtype_of", "erf", "generator",
-    "get_default_dtype", "manual_seed", "names", "namespace", "namespace_of", "place", "plain",
-    "register", "set_default_dtype", "to_numpy", "use",
+    "Backend", "asarray", "backend_of", "current_backend", "drawing_again", "dtype_of", "erf",
+    "generator", "get_default_dtype", "manual_seed", "names", "namespace", "namespace_of", "place",
+    "plain", "register", "set_default_dtype", "to_numpy", "use",
 ]  # fmt: skip
 
 
@@ -296,6 +297,8 @@ def plain(who: str, values: Any, dtype: Any = None) -> Any:
         kind = getattr(values, "dtype", None) or np.asarray(values).dtype
         if kind.kind == "c":
             raise DTypeError(f"{who}: {kind} values came for {np.dtype(dtype)}; take their .real.")
+        if kind.kind == "f" and np.dtype(dtype).kind in "biu":
+            raise DTypeError(f"{who}: {kind} values came for {np.dtype(dtype)}; round them first.")
     return values
 
 
@@ -316,6 +319,8 @@ def asarray(values: Any, dtype: Any = None, on: str | None = None) -> Any:
     backend = _by_type.get(type(values))
     if backend is not None and backend.xp is not np:
         return backend.xp.array(values, dtype=dtype)
+    if hasattr(values, "__array__") and not isinstance(values, np.ndarray | np.generic):
+        values = values.__array__()  # of another library, which may not know NumPy's newest ways
     array = np.array(values, dtype=dtype)
     if array.dtype.kind not in "biufc":
         raise DTypeError(f"tensor: {array.dtype} values cannot be computed with; give numbers.")
@@ -328,6 +333,30 @@ def asarray(values: Any, dtype: Any = None, on: str | None = None) -> Any:
 
 
 _generator: np.random.Generator | None = None
+_again: ContextVar[np.random.Generator | None] = ContextVar("again", default=None)
+
+
+class drawing_again:
+    """Inside the block, here and in no other thread, the default generator starts from `state`.
+
+    >>> import minitorch_rnn as mt
+    >>> state = mt.manual_seed(0).bit_generator.state
+    >>> first = mt.rand(3)
+    >>> with drawing_again(state):
+    ...     bool((mt.rand(3) == first).all())
+    True
+    """
+
+    def __init__(self, state: Any) -> None:
+        bits = getattr(np.random, state["bit_generator"])()
+        bits.state = state
+        self._generator = np.random.Generator(bits)
+
+    def __enter__(self) -> None:
+        self._before = _again.set(self._generator)
+
+    def __exit__(self, *error: object) -> None:
+        _again.reset(self._before)
 
 
 def manual_seed(seed: int | None) -> np.random.Generator:
@@ -341,8 +370,12 @@ def manual_seed(seed: int | None) -> np.random.Generator:
     True
     """
     global _generator
-    _generator = np.random.default_rng(seed)
-    return _generator
+    fresh = np.random.default_rng(seed)
+    if _again.get() is None:
+        _generator = fresh
+    else:
+        _again.set(fresh)
+    return fresh
 
 
 def generator(rng: np.random.Generator | None = None) -> np.random.Generator:
@@ -356,7 +389,7 @@ def generator(rng: np.random.Generator | None = None) -> np.random.Generator:
     True
     """
     if rng is None:
-        return _generator or manual_seed(None)
+        return _again.get() or _generator or manual_seed(None)
     if not isinstance(rng, np.random.Generator):
         raise TypeError(f"rng is {rng!r}; give a generator: np.random.default_rng({rng!r}).")
     return rng

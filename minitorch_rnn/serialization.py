@@ -98,15 +98,16 @@ def from_bytes(content: bytes, name: str) -> Any:
         from safetensors.numpy import load as deserialized
     except ImportError as cause:
         raise needs_app("load: safetensors") from cause
-    if content[:2] in (b"PK", b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05"):
-        raise CheckpointError(
-            f"{name}: is a pickle or a zip archive, as torch.save writes them. Opening one can run "
-            "any program, so it is not opened; write it with safetensors.torch.save_file."
-        )
     try:
         arrays = deserialized(content)
         header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
     except (SafetensorError, ValueError, RecursionError, MemoryError, OverflowError) as cause:
+        if content[:2] in (b"PK", b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05"):
+            raise CheckpointError(
+                f"{name}: looks like a pickle or a zip archive, as torch.save writes them. Opening "
+                "one can run any program, so it is not opened; write it with "
+                "safetensors.torch.save_file."
+            ) from cause
         raise CheckpointError(
             f"{name}: is no whole safetensors file ({len(content)} bytes{_expected(content)}): "
             f"{cause}."

@@ -15,6 +15,16 @@ KINDS = {  # the class, here and in PyTorch, and the options that make the kind
 CELLS = list(KINDS)[:4]  # PyTorch's cells have no projection
 
 
+class TwoLayers(nn.Module):
+    """What recurs not: tanh between two linear layers, for what holds of any module."""
+
+    def __init__(self, I, H, O, rng=None):
+        self.first, self.second = nn.Linear(I, H, rng=rng), nn.Linear(H, O, rng=rng)
+
+    def forward(self, x):
+        return self.second(self.first(x).tanh())
+
+
 def layer(kind, *sizes, home=nn, **options):
     """A layer of a kind, ours or that of `torch.nn`."""
     name, more = KINDS[kind]

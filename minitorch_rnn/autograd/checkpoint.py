@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from contextvars import ContextVar
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -36,9 +39,9 @@ def checkpoint(function: Callable[..., Any], *args: Any, **named: Any) -> Any:
 
     Raises:
         GraphError: in backward, if the second run does not give the values of the first (on a
-            device, where nobody waits to compare, the gradient is nan then). The default generator
-            of random numbers is set back for it; others are the caller's. What the function reads
-            besides its arguments must not change: a change that shows in no value is not seen.
+            device, where nobody waits to compare, the gradient is nan then), or takes another way
+            to it: other operations, options or constants. The default generator of random numbers
+            is set back for it; others are the caller's.
 
     Source: Chen et al., "Training deep nets with sublinear memory cost", 2016.
 
@@ -56,15 +59,34 @@ def checkpoint(function: Callable[..., Any], *args: Any, **named: Any) -> Any:
     began, random_state = constant(np.zeros(()))._index, backend.generator().bit_generator.state
     result = function(*args, **named)
     carried = _carried(result)
-    outside = _outside(carried, began)
+    outside, signature = _origin(carried, began)
     if not outside:
         return result
-    part = _Part(function, args, named, random_state, outside)
+    part = _Part(function, args, named, random_state, _around.get(), outside, signature)
     made = recorded(_CHECKPOINT, [y._data for y in carried], outside, part)
     new = {y._index: y_new for y, y_new in zip(carried, made, strict=True)}
     return replaced(
         result, lambda y: new[y._index] if isinstance(y, Tensor) and y.requires_grad else y
     )
+
+
+_around: ContextVar[tuple[Callable[[], Any], ...]] = ContextVar("around", default=())
+
+
+@contextmanager
+def run_within(entered: Callable[[], Any]) -> Iterator[None]:
+    """Let what is checkpointed inside the block be computed again within `entered()` too.
+
+    >>> with run_within(lambda: enable_grad()):
+    ...     len(_around.get())
+    1
+    """
+    before = _around.set((*_around.get(), entered))
+    try:
+        with entered():
+            yield
+    finally:
+        _around.reset(before)
 
 
 class _Part(NamedTuple):
@@ -74,17 +96,25 @@ class _Part(NamedTuple):
     args: Any
     named: Any
     random_state: Any
+    around: tuple[Callable[[], Any], ...]
     outside: list[Tensor]
+    signature: bytes
 
     def again(self) -> list[Tensor]:
-        """The outputs that require gradients, computed once more."""
-        bits = backend.generator().bit_generator
-        now, bits.state = bits.state, self.random_state
-        try:
-            with enable_grad():
-                return _carried(self.function(*self.args, **self.named))
-        finally:
-            bits.state = now
+        """The outputs that require gradients, computed once more, from the same and in one way."""
+        began = constant(np.zeros(()))._index
+        with ExitStack() as stack:
+            for entered in self.around:
+                stack.enter_context(entered())
+            stack.enter_context(backend.drawing_again(self.random_state))
+            stack.enter_context(enable_grad())
+            outputs = _carried(self.function(*self.args, **self.named))
+        outside, signature = _origin(outputs, began)
+        if signature != self.signature or [x._index for x in outside] != [
+            x._index for x in self.outside
+        ]:
+            raise _another(self.function)
+        return outputs
 
 
 def _carried(result: Any) -> list[Tensor]:
@@ -96,10 +126,8 @@ def _rule(wanted: list[bool], g: Any, y: Any, *rest: Any) -> Sequence[Any]:
     layout, part = rest[-2:]
     create_graph = isinstance(g, Tensor)
     outputs, gradients = part.again(), layout.parts(g)
-    before = [raw(y_then) for y_then in layout.parts(y)]
-    if [x.shape for x in outputs] != [x.shape for x in before]:
-        raise _another(part.function)
-    for k, (then, now) in enumerate(zip(before, outputs, strict=True)):
+    for k, (y_then, now) in enumerate(zip(layout.parts(y), outputs, strict=True)):
+        then = raw(y_then)
         same = (then == now._data) | ((then != then) & (now._data != now._data))
         if not isinstance(same, np.ndarray):
             # Nobody waits for a device to compare: the gradient becomes nan instead.
@@ -108,9 +136,9 @@ def _rule(wanted: list[bool], g: Any, y: Any, *rest: Any) -> Sequence[Any]:
             raise _another(part.function)
     ends = {x._index: x for x in part.outside}
     found = walk(outputs, gradients, ends, create_graph=create_graph, stop=True)
-    if not create_graph:
-        return [found[x._index]._data if x._index in found else None for x in part.outside]
-    return [found.get(x._index) for x in part.outside]
+    # What requires no gradient by now has none; all others were reached, as the ways are equal.
+    reached = [found.get(x._index) for x in part.outside]
+    return reached if create_graph else [None if x is None else x._data for x in reached]
 
 
 _CHECKPOINT = joint("checkpoint", _rule)
@@ -119,27 +147,53 @@ _CHECKPOINT = joint("checkpoint", _rule)
 def _another(function: Callable[..., Any]) -> GraphError:
     return GraphError(
         f"checkpoint: {getattr(function, '__name__', function)!r} gave another value when it was "
-        "computed again. It must give the same twice: draw random numbers from the default "
-        "generator, and change nothing that it reads."
+        "computed again, or took another way to it. It must do the same twice: draw random "
+        "numbers from the default generator, and change nothing that it reads."
     )
 
 
-def _outside(outputs: list[Tensor], began: int) -> list[Tensor]:
-    """The tensors made before `began` from which the outputs were computed."""
+def _origin(outputs: list[Tensor], began: int) -> tuple[list[Tensor], bytes]:
+    """The tensors made before `began` from which the outputs were computed, and the way there.
+
+    The way is a fingerprint of the operations, their options and the constants on the host: of what
+    must be the same when it is gone again.
+    """
     found: dict[int, Tensor] = {}
-    seen, stack = set(), list(outputs)
+    way = hashlib.blake2b(digest_size=16)
+    number: dict[int, int] = {}
+    stack: list[Any] = list(reversed(outputs))
     while stack:
         y = stack.pop()
-        if y._index in seen:
-            continue
-        seen.add(y._index)
-        if y._index < began:
+        if not (isinstance(y, Tensor) and y._tracked):
+            way.update(_print(y))
+        elif y._index in number:
+            way.update(b"again %d" % number[y._index])
+        elif y._index < began:
+            number[y._index] = len(number)
             found[y._index] = y
+            way.update(b"outside %d" % y._index)
         elif y.is_leaf:
             raise GraphError(
                 f"checkpoint: the function made a leaf of shape {y.shape} that requires a "
                 "gradient; it would be made anew in backward. Make it outside."
             )
         else:
-            stack.extend(x for x in y._inputs or () if isinstance(x, Tensor) and x._tracked)
-    return [found[i] for i in sorted(found)]
+            assert y._op is not None
+            number[y._index] = len(number)
+            way.update(f"{y._op.name} {y.shape} {y.dtype}".encode())
+            stack.extend(reversed((*(y._inputs or ()), *y._attrs)))
+    return [found[i] for i in sorted(found)], way.digest()
+
+
+def _print(x: Any) -> bytes:
+    """A constant or an option as bytes; of an array on a device, which is not read, its shape."""
+    x = raw(x)
+    if isinstance(x, np.ndarray | np.generic):
+        return f"{x.dtype}{x.shape}".encode() + x.tobytes()
+    if backend.backend_of(x) is not None:
+        return f"device {x.dtype}{x.shape}".encode()
+    if isinstance(x, tuple | list):
+        return b"(" + b",".join(_print(part) for part in x) + b")"
+    if isinstance(x, int | float | str | slice | type(None) | type(Ellipsis)):
+        return repr(x).encode()
+    return type(x).__name__.encode()

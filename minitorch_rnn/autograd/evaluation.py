@@ -8,9 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
-from minitorch_rnn.autograd.gradients import grad
 from minitorch_rnn.backend import namespace
-from minitorch_rnn.engine import Tensor, constant, raw
+from minitorch_rnn.engine import Tensor, constant, raw, seed_of, walk
 from minitorch_rnn.errors import DTypeError, GraphError, ShapeError
 from minitorch_rnn.ops import ones_like, stack, zeros_like
 
@@ -169,14 +168,15 @@ def _gradients(
 ) -> tuple[Tensor | None, ...]:
     """`grad`, where some outputs may have no history, or be none at all."""
     pairs = [(y, v) for y, v in zip(ys, vs, strict=True) if y is not None and y.requires_grad]
-    return grad(
+    found = walk(
         [y for y, _ in pairs],
-        xs,
-        [v for _, v in pairs],
+        [seed_of(y, v, create_graph) for y, v in pairs],
+        {x._index: x for x in xs},
         retain_graph=True,  # an output may be a tensor of the caller, with its graph
         create_graph=create_graph,
-        allow_unused=True,
+        fresh=True,
     )
+    return tuple([found.get(x._index) for x in xs])
 
 
 def _basis(y: Tensor) -> Iterator[Tensor]:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from minitorch_rnn import backend, ops
-from minitorch_rnn.autograd.whole import owned, recorded, tensors
+from minitorch_rnn.autograd.whole import leaves, owned, recorded, tensors
 from minitorch_rnn.engine import (
     Tensor,
     clone,
@@ -19,6 +19,7 @@ from minitorch_rnn.engine import (
     kept,
     no_grad,
     raw,
+    returned,
     staying,
 )
 from minitorch_rnn.errors import GraphError
@@ -48,6 +49,7 @@ class Context:
     needs_input_grad: tuple[bool, ...] = ()
 
     def __init__(self) -> None:
+        self._constants: set[str] = set()
         self._kept: list[Any] = []
         self._saved: list[Any] | None = None
 
@@ -63,6 +65,13 @@ class Context:
                     "values may be set as attributes: ctx.n = n."
                 )
         self._kept = list(saved)
+
+    def mark_constant(self, *names: str) -> None:
+        """Say that these attributes of ctx do not depend on the inputs, such as a mask.
+
+        Numbers that forward kept as attributes are refused in a second derivative otherwise.
+        """
+        self._constants.update(names)
 
     @property
     def saved_tensors(self) -> tuple[Any, ...]:
@@ -157,7 +166,10 @@ class Function:
                 f"{name}: backward returned {len(found)} gradients, but forward took "
                 f"{len(inputs)} arguments; one for each is needed, None where there is none."
             )
-        return [_checked(name, x, again) for x in found]
+        return [
+            None if new is None or not asked else _checked(name, new, x, again)
+            for new, x, asked in zip(found, inputs, wanted, strict=True)
+        ]
 
 
 class _Call:
@@ -170,6 +182,8 @@ class _Call:
         self, ctx: Context, inputs: list[Any], returned: list[Any], outputs: list[Tensor]
     ) -> None:
         self.ctx, self.outputs = ctx, len(outputs)
+        # Of the arguments those that carry no gradient: numbers and arrays may be kept on ctx.
+        self.given = [x for x in leaves(inputs) if not isinstance(x, Tensor)]
         self.floats = [k for k, y in enumerate(outputs) if y.dtype.kind == "f"]
         carried = [returned[k] for k in self.floats]
         self.places = [(_index(x, inputs), _index(x, carried)) for x in ctx._kept]
@@ -198,11 +212,20 @@ class _Call:
                 f"output of forward, {told}."
             )
         for attribute, value in vars(self.ctx).items():
-            if not attribute.startswith("_") and tensors(value):
+            if attribute.startswith("_") or attribute in self.ctx._constants:
+                continue
+            if any(_may_depend(x) and not any(x is a for a in self.given) for x in leaves(value)):
                 raise NotImplementedError(
-                    f"second derivative of {name}: ctx.{attribute} is a tensor, {told}. Save "
-                    "inputs and outputs with save_for_backward; a constant may be an array."
+                    f"second derivative of {name}: ctx.{attribute} holds numbers, {told}. Save "
+                    "inputs and outputs with save_for_backward; if it is a constant indeed, say so "
+                    f"in forward: ctx.mark_constant({attribute!r})."
                 )
+
+
+def _may_depend(x: Any) -> bool:
+    """Whether x, an attribute of ctx, may have been computed from the inputs: a float is enough."""
+    kind = getattr(getattr(x, "dtype", None), "kind", "f" if isinstance(x, float) else "")
+    return bool(kind) and kind in "fc"
 
 
 def _index(x: Any, known: Sequence[Any]) -> int | None:
@@ -231,16 +254,13 @@ def _output(name: str, y: Any) -> Tensor:
     )
 
 
-def _checked(name: str, gradient: Any, again: bool) -> Any:
-    if gradient is None:
-        return None
-    if again:
-        if not isinstance(gradient, Tensor) or (
-            not gradient.requires_grad and bool(ops.reduce_any(gradient != 0))
-        ):
-            raise NotImplementedError(
-                f"second derivative of {name}: its backward returned what does not depend on the "
-                "gradient that came in: it left the graph. Compute with tensors."
-            )
-        return gradient
-    return raw(gradient) if isinstance(gradient, Tensor) else Tensor(gradient)._data
+def _checked(name: str, gradient: Any, x: Any, again: bool) -> Any:
+    """What backward returned for the input x, as the walk takes it."""
+    left = again and not isinstance(gradient, Tensor)
+    gradient = returned(f"{name}.backward", gradient, x)
+    if again and (left or not gradient.requires_grad) and bool(ops.reduce_any(gradient != 0)):
+        raise NotImplementedError(
+            f"second derivative of {name}: its backward returned what does not depend on the "
+            "gradient that came in: it left the graph. Compute with tensors."
+        )
+    return gradient if again else gradient._data

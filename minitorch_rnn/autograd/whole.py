@@ -39,17 +39,16 @@ def owned(x: Any) -> Any:
     return replaced(x, own)
 
 
+def leaves(value: Any) -> list[Any]:
+    """Everything in `value` that is no tuple, list or dictionary, in order."""
+    found: list[Any] = []
+    replaced(value, found.append)
+    return found
+
+
 def tensors(value: Any) -> list[Tensor]:
     """The tensors in `value`, wherever they are in it."""
-    found: list[Tensor] = []
-
-    def look(x: Any) -> Any:
-        if isinstance(x, Tensor):
-            found.append(x)
-        return x
-
-    replaced(value, look)
-    return found
+    return [x for x in leaves(value) if isinstance(x, Tensor)]
 
 
 class Layout:

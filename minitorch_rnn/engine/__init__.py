@@ -21,13 +21,13 @@ from minitorch_rnn.engine.recording import (
 )
 from minitorch_rnn.engine.staying import staying
 from minitorch_rnn.engine.tensor import Parameter, Tensor, constant, tensor
-from minitorch_rnn.engine.walk import Piece, backward, clone, seed_of, walk
+from minitorch_rnn.engine.walk import Piece, backward, clone, returned, seed_of, walk
 
 __all__ = [
     "Handle", "Op", "Parameter", "Piece", "REGISTRY", "Tensor", "clone", "composite", "constant",
     "detect_anomaly", "enable_grad", "is_grad_enabled", "joint", "kept", "no_grad", "primitive",
-    "raw", "record", "seed_of", "set_grad_enabled", "staying", "tensor", "time_steps", "variadic",
-    "walk",
+    "raw", "record", "returned", "seed_of", "set_grad_enabled", "staying", "tensor", "time_steps",
+    "variadic", "walk",
 ]  # fmt: skip
 
 Tensor.backward = backward  # type: ignore[method-assign, assignment]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import linecache
 import pathlib
 import sys
+import threading
 from collections.abc import Iterable, Iterator
 from contextvars import ContextVar
 from types import TracebackType
@@ -21,6 +22,9 @@ from minitorch_rnn.errors import NonFiniteError
 
 made: dict[int, str] | None = None  # where each tensor was made, by its index; None: mode is off
 _step: ContextVar[int | None] = ContextVar("step", default=None)
+
+_open = 0  # blocks, of all threads together
+_counting = threading.Lock()
 
 _PACKAGE = str(pathlib.Path(__file__).parents[1])
 _ENGINE = tuple(str(pathlib.Path(_PACKAGE, room)) for room in ("engine", "ops", "autograd"))
@@ -49,11 +53,13 @@ class detect_anomaly:
         self._before: list[Any] = []
 
     def __enter__(self) -> None:
-        global made
+        global made, _open
         quiet = np.errstate(all="ignore")  # NumPy's warnings would come first and say less
         quiet.__enter__()
-        self._before.append((made, _step.get(), quiet))
-        made = {} if made is None else made
+        self._before.append((_step.get(), quiet))
+        with _counting:
+            _open += 1
+            made = {} if made is None else made
 
     def __exit__(
         self,
@@ -61,8 +67,11 @@ class detect_anomaly:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        global made
-        made, step, quiet = self._before.pop()
+        global made, _open
+        with _counting:
+            _open -= 1
+            made = made if _open else None
+        step, quiet = self._before.pop()
         _step.set(step)
         quiet.__exit__(kind, error, trace)
 

@@ -204,8 +204,16 @@ def kept(x: Any, value: Any) -> Any:
     if isinstance(x, Tensor):
         if x._tracked:
             return x
-        return value if value.__class__ is not ndarray or value.flags.writeable else value.copy()
-    return value.copy() if backend.backend_of(value) is not None else value
+        return value if value.__class__ is not ndarray or value.flags.writeable else _copied(value)
+    return _copied(value) if backend.backend_of(value) is not None else value
+
+
+def _copied(array: Any) -> Any:
+    """A copy, in which what is repeated by broadcasting stays repeated."""
+    if 0 not in array.strides or not array.size:
+        return array.copy()
+    once = tuple([slice(1) if s == 0 else slice(None) for s in array.strides])
+    return backend.namespace(array).broadcast_to(array[once].copy(), array.shape)
 
 
 def _check_carries(op: Op, y: Any, inputs: tuple[Any, ...]) -> None:
@@ -258,6 +266,8 @@ def _bind(
     named: dict[str, Any],
 ) -> tuple[Any, ...]:
     given = dict(zip(parameters, args, strict=False))
+    if "out" in named:  # np.sum(t) calls t.sum(axis=None, dtype=None, out=None)
+        raise DTypeError(f"np.{name}: NumPy would lose the graph. Use mt.{name}.")
     for key, value in named.items():
         key = key if key in parameters else _OTHER_NAMES.get(key, key)
         if key not in parameters or key in given:

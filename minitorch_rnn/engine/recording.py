@@ -103,6 +103,8 @@ class set_grad_enabled(_Recording):
     """
 
     def __init__(self, enabled: bool) -> None:
+        if not enabled:
+            check_staying("set_grad_enabled(False)")
         super().__init__(enabled)
         self._found: bool | None = _grad_enabled.get()
         _grad_enabled.set(self._enabled)

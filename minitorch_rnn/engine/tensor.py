@@ -23,7 +23,7 @@ from numpy import ndarray
 from minitorch_rnn import backend as backends
 from minitorch_rnn.engine.hooks import NO_HOOKS, RETAIN, Handle
 from minitorch_rnn.engine.interchange import Interchange
-from minitorch_rnn.engine.names import unknown
+from minitorch_rnn.engine.names import Elsewhere
 from minitorch_rnn.engine.staying import check_staying
 from minitorch_rnn.errors import BackendError, DTypeError, GraphError, ShapeError
 
@@ -71,6 +71,8 @@ class Tensor(Interchange):
         backend: str | None = None,
     ) -> None:
         if isinstance(data, Tensor):
+            if data._tracked:
+                check_staying("mt.tensor(…)")
             data = data._data
         elif isinstance(data, list | tuple) and any(isinstance(x, Tensor) for x in data):
             raise DTypeError(
@@ -143,6 +145,8 @@ class Tensor(Interchange):
                 "updated in place. Compute a new tensor instead."
             )
         xp = backends.namespace(self._data)
+        if isinstance(values, Tensor) and values._tracked:
+            check_staying("update_()")
         raw = values._data if isinstance(values, Tensor) else values
         raw = backends.plain("update_", raw, self._data.dtype)
         if backends.backend_of(raw) not in (None, backends.backend_of(self._data)):
@@ -210,12 +214,14 @@ class Tensor(Interchange):
         if self._op is not None:
             self._own_hooks()[RETAIN] = keep
 
-    def _accumulate(self, gradient: Tensor) -> None:
+    def _check_grad(self) -> None:
         if self.grad is not None and getattr(self.grad, "shape", None) != self.shape:
             raise ShapeError(
                 f"backward: .grad was set to a {type(self.grad).__name__} of shape "
                 f"{getattr(self.grad, 'shape', None)}; a tensor of shape {self.shape} is needed."
             )
+
+    def _accumulate(self, gradient: Tensor) -> None:
         with _adding:  # walks of several threads may end in one leaf
             self.grad = gradient if self.grad is None else self.grad + gradient
 
@@ -254,23 +260,22 @@ class Tensor(Interchange):
             "Use t = mt.index_update(t, key, v), which is differentiable, or t.update_(values)."
         )
 
-    if not TYPE_CHECKING:
-
-        def __getattr__(self, name):  # called for what is not there
-            raise unknown("Tensor", name)
-
     def __repr__(self) -> str:
         text = np.array2string(
             backends.to_numpy(self._data), separator=", ", prefix="tensor(", threshold=1000
         )
         dtype = self._data.dtype
-        note = "" if dtype in (backends.get_default_dtype(), int, bool) else f", dtype={dtype}"
+        size = self._data.size
+        shown = f", shape={self.shape}" if size > 1000 or (not size and self.ndim > 1) else ""
+        note = shown + (
+            "" if dtype in (backends.get_default_dtype(), int, bool) else f", dtype={dtype}"
+        )
         if self.backend != "numpy":
             note += f", backend={self.backend!r}"
         if self._op is not None:
             note += f", op={self._op.name}"
-        elif self._tracked:
-            note += ", requires_grad=True"
+        elif self._tracked or isinstance(self, Parameter):
+            note += f", requires_grad={self._tracked}"
         return f"tensor({text}{note})"
 
     def __format__(self, spec: str) -> str:
@@ -281,6 +286,8 @@ class Tensor(Interchange):
             raise GraphError(
                 "copy: only graph leaves can be deep-copied or pickled; use y.detach()."
             )
+        if self._tracked:
+            check_staying("a copy")
         return _restored, (type(self), backends.to_numpy(self._data), self.backend, self._tracked)
 
     __hash__ = object.__hash__
@@ -342,5 +349,8 @@ def node(data: Any, op: Op | None, inputs: tuple[Any, ...], attrs: tuple[Any, ..
     y._index = _tick()
     return y
 
+
+for _name in Elsewhere.NAMES:
+    setattr(Tensor, _name, Elsewhere(_name))
 
 _new = Tensor.__new__

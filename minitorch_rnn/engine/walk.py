@@ -12,6 +12,7 @@ from minitorch_rnn import backend
 from minitorch_rnn.engine import anomaly
 from minitorch_rnn.engine.primitive import mixed, primitive, raw
 from minitorch_rnn.engine.recording import enable_grad, is_grad_enabled
+from minitorch_rnn.engine.staying import check_staying
 from minitorch_rnn.engine.tensor import Tensor, constant
 from minitorch_rnn.errors import BackendError, GraphError, ShapeError
 
@@ -103,19 +104,23 @@ def walk(
     retain_graph: bool | None = None,
     create_graph: bool = False,
     stop: bool = False,
+    fresh: bool = False,
 ) -> dict[int, Tensor]:
     """Send `seeds` back from `outputs`.
 
     With `wanted` (tensors by index) only the paths to those are followed and their gradients are
     returned by index; with None every leaf that requires a gradient adds it to its `.grad`. With
     `stop` the wanted ones are where the walk ends: it runs none of their hooks and follows no path
-    through them.
+    through them. With `fresh` they were made for this walk, so that no older tensor depends on them
+    and it does not matter what of those was freed.
     """
-    if create_graph and not is_grad_enabled():
+    if not create_graph:
+        check_staying("gradients without create_graph")
+    elif not is_grad_enabled():
         with enable_grad():
-            return walk(outputs, seeds, wanted, retain_graph, create_graph, stop)
+            return walk(outputs, seeds, wanted, retain_graph, create_graph, stop, fresh)
     retain = create_graph if retain_graph is None else retain_graph
-    useful = None if wanted is None else _leading_to(wanted, outputs, stop)
+    useful = None if wanted is None else _leading_to(wanted, outputs, stop, fresh)
     ends: dict[int, Tensor] = wanted if stop and wanted is not None else {}
     found: dict[int, Tensor] = {}
     leaves: list[tuple[Tensor, Tensor]] = []
@@ -146,7 +151,11 @@ def walk(
             if not retain:
                 y._inputs = None
                 y._attrs = ()
-    for leaf, mine in leaves:  # at the end: what raises on the way leaves every `.grad` as it was
+                if anomaly.made is not None:
+                    anomaly.made.pop(i, None)
+    for leaf, _ in leaves:  # at the end: what raises on the way leaves every `.grad` as it was
+        leaf._check_grad()
+    for leaf, mine in leaves:
         leaf._accumulate(mine)
     return found
 
@@ -245,34 +254,53 @@ def _after_hooks(y: Tensor, total: Any, create_graph: bool) -> Any:
         new = hook(clone(total) if create_graph else constant(clone(total)))
         if new is None:
             continue
-        if not isinstance(new, Tensor):
-            new = Tensor(new, backend=y.backend)
-        backend.plain("hook", new._data, y._data.dtype)
-        if new.shape != y.shape:
-            raise GraphError(
-                f"hook: returned a gradient of shape {new.shape} for a tensor of shape {y.shape}."
-            )
+        new = returned("hook", new, y)
         total = (new if create_graph else new._data).astype(y._data.dtype)
     return total
 
 
-def _leading_to(wanted: dict[int, Tensor], outputs: Sequence[Tensor], stop: bool) -> set[int]:
+def returned(who: str, gradient: Any, like: Any) -> Tensor:
+    """A gradient that a user's function gave for the tensor or array `like`, as a Tensor.
+
+    Raises:
+        GraphError: if it has another shape.
+        DTypeError: if it is complex, or is masked, and `like` is not.
+        BackendError: if it lives elsewhere.
+    """
+    array = raw(like)
+    owner = backend.backend_of(array)
+    assert owner is not None
+    given = backend.plain(who, raw(gradient), array.dtype)
+    if not isinstance(gradient, Tensor):
+        gradient = Tensor(given, backend=owner.name)
+    if gradient.shape != array.shape:
+        raise GraphError(
+            f"{who}: returned a gradient of shape {gradient.shape} for a tensor of shape "
+            f"{array.shape}."
+        )
+    if backend.backend_of(gradient._data) is not owner:
+        raise BackendError(mixed(who, (like, gradient)))
+    return gradient  # type: ignore[no-any-return]
+
+
+def _leading_to(
+    wanted: dict[int, Tensor], outputs: Sequence[Tensor], stop: bool, fresh: bool
+) -> set[int]:
     """Indices of the tensors through which a gradient reaches a wanted one."""
     reached = {y._index: y for y in outputs}
-    stack, freed = list(outputs), None
+    stack, oldest = list(outputs), min(wanted, default=0)
     while stack:
         y = stack.pop()
         if stop and y._index in wanted:
             continue
         if y._inputs is None:
-            freed = y  # no way leads on from here; whether one was needed shows in the end
-            continue
+            if fresh and y._index < oldest:
+                continue
+            raise _walked_before(y)
         for x in y._inputs:
             if isinstance(x, Tensor) and x._tracked and x._index not in reached:
                 reached[x._index] = x
                 stack.append(x)
-    if freed is not None and not reached.keys() >= wanted.keys():
-        raise _walked_before(freed)
     useful: set[int] = set()
     for i in sorted(reached):  # inputs before their users
         inputs = reached[i]._inputs or ()

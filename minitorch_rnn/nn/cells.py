@@ -132,6 +132,8 @@ class RNNCellBase(Module):
             zeros = constant(backend.namespace(raw(x)).zeros(needed, x.dtype))
             hx = (zeros,) * len(names)
         elif len(names) == 1:
+            if isinstance(hx, tuple):
+                raise ShapeError(f"{self!r}: the state is a tuple of {len(hx)}; one h is needed.")
             hx = (hx,)
         if not isinstance(hx, tuple | list) or len(hx) != len(names):
             raise ShapeError(

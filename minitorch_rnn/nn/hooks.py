@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from minitorch_rnn.autograd.whole import recorded, replaced
-from minitorch_rnn.engine import Tensor, clone, constant, is_grad_enabled, joint, raw
+import numpy as np
+
+from minitorch_rnn.autograd.whole import leaves, recorded, replaced
+from minitorch_rnn.engine import Tensor, clone, constant, is_grad_enabled, joint, raw, returned
 from minitorch_rnn.errors import GraphError
 
 if TYPE_CHECKING:
@@ -60,8 +62,7 @@ class _Passing:
 
     def leave(self, output: Any) -> Any:
         """What forward returned, its tensors behind a node at which their gradients are seen."""
-        flat: list[Any] = []
-        replaced(output, flat.append)
+        flat = leaves(output)
         self.count = len(flat)
         found, self.outputs = self._behind_a_node("outputs", flat, self._at_outputs)
         made = iter(found)
@@ -101,13 +102,19 @@ class _Passing:
             if new is None:
                 continue
             new = list(new) if isinstance(new, tuple | list) else [new]
-            shapes = [None if x is None else x.shape for x in gradients]
-            if [None if x is None else x.shape for x in new] != shapes:
+            who = f"full_backward_hook of {self.module!r}"
+            found, needed = (
+                [None if x is None else np.shape(raw(x)) for x in several]
+                for several in (new, gradients)
+            )
+            if found != needed:
                 raise GraphError(
-                    f"full_backward_hook of {self.module!r}: returned gradients of shapes "
-                    f"{[getattr(x, 'shape', None) for x in new]}; needed are {shapes}."
+                    f"{who}: returned gradients of shapes {found}; needed are {needed}."
                 )
-            gradients = new
+            gradients = [
+                None if x is None else returned(who, x, before)
+                for x, before in zip(new, gradients, strict=True)
+            ]
         found = [gradients[k] for k in self.inputs]
         return found if isinstance(g, Tensor) else [raw(x) for x in found]
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
 from minitorch_rnn import backend
 from minitorch_rnn.engine import Handle, Parameter, Tensor
+from minitorch_rnn.engine.names import unknown
 from minitorch_rnn.errors import BackendError, DTypeError, StateError
 from minitorch_rnn.nn.hooks import ModuleHooks
 
@@ -32,10 +33,10 @@ class Module:
     _hooks: ModuleHooks | None = None
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if isinstance(vars(self).get(name), Parameter) and type(value) is Tensor:
+        if isinstance(vars(self).get(name), Parameter) and not isinstance(value, Parameter | None):
             raise TypeError(
-                f"{type(self).__name__}.{name} is a Parameter; a plain tensor in its place would "
-                f"not be trained or saved. Use {name}.update_(values)."
+                f"{type(self).__name__}.{name} is a Parameter; a {type(value).__name__} in its "
+                f"place would not be trained or saved. Use {name}.update_(values)."
             )
         super().__setattr__(name, value)
 
@@ -117,6 +118,8 @@ class Module:
 
     def train(self, mode: bool = True) -> Self:
         """Set `training` here and below; returns the module."""
+        if not isinstance(mode, bool):
+            raise TypeError(f"train: mode is {mode!r}; True or False is needed.")
         for module in self.modules():
             module.training = mode
         return self
@@ -125,18 +128,21 @@ class Module:
         """`train(False)`."""
         return self.train(False)
 
-    def to(self, target: Any) -> Self:
+    def to(self, *targets: Any, dtype: Any = None, device: Any = None) -> Self:
         """Move every parameter to a backend or a dtype, in place; gradients are dropped.
 
         Raises:
             DTypeError: if the dtype is not a float's; nothing is changed.
         """
-        moved = [(parameter, parameter.detach().to(target)) for parameter in self.parameters()]
+        moved = [
+            (parameter, parameter.detach().to(*targets, dtype=dtype, device=device))
+            for parameter in self.parameters()
+        ]
         for _, tensor in moved:
             if tensor.dtype.kind != "f":
                 raise DTypeError(
-                    f"to({target!r}): parameters require gradients, which {tensor.dtype} cannot "
-                    "carry; they need a floating-point type, such as 'float32'."
+                    f"to: parameters require gradients, which {tensor.dtype} cannot carry; they "
+                    "need a floating-point type, such as 'float32'."
                 )
         for parameter, tensor in moved:
             parameter._rebind(tensor._data)
@@ -144,8 +150,8 @@ class Module:
         return self
 
     def state_dict(self) -> dict[str, np.ndarray]:
-        """A copy of every parameter as a NumPy array, by path."""
-        found = list(self.named_parameters())
+        """A copy of every parameter as a NumPy array, by path; a shared one by every path to it."""
+        found = list(every_path(self))
         state = {name: np.array(backend.to_numpy(p._data)) for name, p in found}
         if len(state) < len(found):
             twice = [name for name, _ in found if [n for n, _ in found].count(name) > 1]
@@ -164,12 +170,17 @@ class Module:
             StateError: naming every missing, unexpected and misshapen entry, and those that are not
                 real numbers; nothing is changed.
         """
-        own = dict(self.named_parameters())
-        arrays = {name: _array(value) for name, value in state.items()}
+        own, tied = dict(self.named_parameters()), dict(every_path(self))
+        arrays = _by_first_path(self, {name: _array(value) for name, value in state.items()})
         problems = []
         if strict:
             problems += [f"missing: {name}" for name in own if name not in arrays]
-            problems += [f"unexpected: {name}" for name in arrays if name not in own]
+            problems += [f"unexpected: {name}" for name in arrays if name not in tied]
+        problems += [
+            f"{name} is shared with another path in this module, and the two have other values"
+            for name in arrays
+            if name in tied and name not in own
+        ]
         problems += [
             f"size mismatch: {name} has shape {array.shape}, the module needs {own[name].shape}"
             for name, array in arrays.items()
@@ -188,6 +199,11 @@ class Module:
                 parameter = own[name]
                 parameter.update_(backend.namespace(parameter._data).asarray(array))
         return self
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name):  # called for what is not there
+            raise unknown(type(self).__name__, name)
 
     def __repr__(self) -> str:
         children = [(name, value) for name, value in vars(self).items() if _holds_modules(value)]
@@ -224,6 +240,7 @@ def as_input(module: Module, name: str, values: Any, like: Tensor) -> Tensor:
 
 
 def _array(value: Any) -> np.ndarray:
+    backend.plain("load_state_dict", value)
     if isinstance(value, Tensor):
         value = value._data
     elif hasattr(value, "detach"):
@@ -239,14 +256,41 @@ def _from_below(module: Module, seen: set[int]) -> Iterator[Module]:
     yield module
 
 
+def _by_first_path(module: Module, arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The arrays without further paths to a parameter that is shared, where they say the same.
+
+    Other libraries save a shared parameter under every path that leads to it.
+    """
+    first: dict[int, str] = {}
+    for path, parameter in every_path(module):
+        name = first.setdefault(id(parameter), path)
+        if name != path and path in arrays:
+            same = name not in arrays or np.array_equal(arrays[name], arrays[path], equal_nan=True)
+            if same:
+                arrays[name] = arrays.pop(path)
+    return arrays
+
+
+def every_path(
+    value: Any, path: str = "", above: tuple[int, ...] = ()
+) -> Iterator[tuple[str, Parameter]]:
+    """Every parameter under every path that leads to it."""
+    above = (*above, id(value))
+    for held, name in _parts(value):
+        inner = f"{path}.{name}" if path else name
+        if isinstance(held, Parameter):
+            yield inner, held
+        elif id(held) not in above:
+            yield from every_path(held, inner, above)
+
+
 def _indented(value: Any) -> str:
     return repr(value).replace("\n", "\n  ")
 
 
 def _holds_modules(value: Any) -> bool:
     return isinstance(value, Module) or (
-        isinstance(value, list | tuple | dict)
-        and any(isinstance(v, Module) for v, _ in _parts(value))
+        isinstance(value, list | tuple | dict) and any(_holds_modules(v) for v, _ in _parts(value))
     )
 
 

@@ -194,8 +194,12 @@ class RNNBase(Module):
         T, B = x.shape[:2]
         state = self._initial_states(hx, B, single)
         alive = self._alive(lengths, T, B)
-        # Behind the end x is 0: nan there leaves no trace.
-        steps, states = self._layers(_masked([x[t] for t in range(T)], alive), state, alive)
+        if any(mask is not None for mask in alive):  # behind the end x is 0, whatever it holds
+            xp = backend.namespace(raw(self._like))
+            everywhere = xp.ones((B, 1), dtype=bool)
+            kept = xp.stack([everywhere if mask is None else mask for mask in alive])
+            x = ops.where(kept, x, 0.0)
+        steps, states = self._layers([x[t] for t in range(T)], state, alive)
         last = [ops.stack(several) for several in zip(*state, strict=True)]
         output: Any = ops.stack(steps)
         if sequences:
@@ -281,9 +285,14 @@ class RNNBase(Module):
     def _initial_states(self, hx: Any, batch: int, single: bool) -> list[tuple[Tensor, ...]]:
         """The state before the first step, by k; one (B, H) tensor for each name."""
         names = self.cell.states
+        if isinstance(hx, list | tuple) and hx and all(isinstance(n, int) for n in hx):
+            raise ShapeError(f"{self!r}: hx is {hx}; lengths go by their name: lengths={hx}.")
+        if len(names) == 1 and isinstance(hx, tuple):
+            raise ShapeError(f"{self!r}: hx is a tuple of {len(hx)}; one tensor h_0 is needed.")
         given = [None] * len(names) if hx is None else [hx] if len(names) == 1 else hx
         if not isinstance(given, list | tuple) or len(given) != len(names):
-            told = type(given).__name__ + (f" of {len(given)}" if hasattr(given, "__len__") else "")
+            told = type(given).__name__
+            told += f" of shape {given.shape}" if hasattr(given, "shape") else f" of {len(given)}"
             raise ShapeError(
                 f"{self!r}: the initial state is a {told}; the tuple "
                 f"({', '.join(f'{name}_0' for name in names)}) is needed."

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
+from minitorch_rnn.autograd.checkpoint import run_within
 from minitorch_rnn.engine import Parameter, Tensor
 from minitorch_rnn.errors import StateError
-from minitorch_rnn.nn.module import Module
+from minitorch_rnn.nn.module import Module, as_input, every_path
 
 
 def functional_call(
-    module: Module, parameters: Mapping[str, Tensor], args: Any = (), kwargs: Any = None
+    module: Module, parameters: Mapping[str, Any], args: Any = (), kwargs: Any = None
 ) -> Any:
     """module(*args, **kwargs) with other tensors in the place of its parameters, for this call.
 
@@ -19,7 +21,8 @@ def functional_call(
 
     Args:
         module: is left as it was, also after an exception. Not to be shared by threads meanwhile.
-        parameters: tensors by path, as in `named_parameters`; the others are the module's own.
+        parameters: tensors, or arrays, by path, as in `named_parameters`; the others are the
+            module's own.
         args: a tuple of arguments, or one that is no tuple.
         kwargs: a dictionary of named ones.
 
@@ -33,7 +36,13 @@ def functional_call(
     >>> mt.autograd.jacobian(of_weight, layer.weight).flatten()
     tensor([3., 4.])
     """
-    own = dict(module.named_parameters())
+    own = dict(every_path(module))
+    parameters = {
+        name: new
+        if isinstance(new, Tensor) or name not in own
+        else as_input(module, name, new, own[name])
+        for name, new in parameters.items()
+    }
     wrong = [f"\n  unexpected: {name}" for name in parameters if name not in own]
     wrong += [
         f"\n  size mismatch: {name} has shape {new.shape}, the module needs {own[name].shape}"
@@ -43,10 +52,25 @@ def functional_call(
     if wrong:
         raise StateError(f"{module!r}: functional_call does not fit.{''.join(wrong)}")
     new = {id(own[name]): tensor for name, tensor in parameters.items()}
+    # A part of the module that is checkpointed runs again later, and needs them again then.
+    with run_within(lambda: _replaced(module, new)):
+        return module(*(args if isinstance(args, tuple) else (args,)), **(kwargs or {}))
+
+
+@contextmanager
+def _replaced(module: Module, new: dict[int, Tensor]) -> Iterator[None]:
+    """The module with the `new` tensors, by the parameters' identity, inside the block."""
     changed: list[tuple[Any, Any, Any]] = []
     try:
         _replace(module, new, changed, set())
-        return module(*(args if isinstance(args, tuple) else (args,)), **(kwargs or {}))
+        missed = new.keys() - {id(before) for _, _, before in changed}
+        if missed:
+            held = [n for n, p in module.named_parameters() if id(p) in missed]
+            raise StateError(
+                f"{module!r}: {', '.join(held)} sit in a tuple, which nothing can be put into; "
+                "hold them in a list."
+            )
+        yield
     finally:
         for holder, key, before in reversed(changed):
             holder[key] = before

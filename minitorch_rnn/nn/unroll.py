@@ -281,7 +281,8 @@ class ColumnNetwork(Module):
     @property
     def like(self) -> Tensor:
         """Any parameter: the others have its dtype and its backend."""
-        return next(self.parameters(), ops.zeros(0))
+        held = [*self.weight.values(), *self.bias.values(), *self.history.values()]
+        return held[0] if held else ops.zeros(0)
 
     def _beginning(
         self, column: Column, node: Node, histories: Mapping[str, Tensor], shape: tuple[int, ...]

@@ -5,7 +5,7 @@ from typing import Any
 
 from minitorch_rnn import backend
 from minitorch_rnn.engine import Parameter, Tensor, clone
-from minitorch_rnn.errors import BackendError, DTypeError, GraphError
+from minitorch_rnn.errors import BackendError, DTypeError, GraphError, ShapeError
 from minitorch_rnn.ops.arithmetic import (
     add,
     bitwise_and,
@@ -114,8 +114,10 @@ __all__ = [
 ]  # fmt: skip
 
 
-def to(x: Tensor, target: Any) -> Any:
+def to(x: Tensor, *targets: Any, dtype: Any = None, device: Any = None) -> Any:
     """x on another backend ("numpy" or "cpu", "cupy" or "cuda") or in another dtype ("float32").
+
+    Several are met one after the other: x.to("cpu", "float32"), or x.to(device="cpu", dtype=…).
 
     A change of backend leaves the graph behind, so x must not be part of one; a change of dtype is
     an operation like any other.
@@ -128,14 +130,18 @@ def to(x: Tensor, target: Any) -> Any:
     >>> mt.tensor([1.0]).to("cpu").to("float32").dtype
     dtype('float32')
     """
-    there = backend.place(target)
-    if there is None:
-        return astype(x, target)
+    for target in (*targets, *[t for t in (device, dtype) if t is not None]):
+        there = backend.place(target)
+        x = astype(x, target) if there is None else _moved(x, there)
+    return x
+
+
+def _moved(x: Tensor, there: str) -> Tensor:
     if there == x.backend:
         return x
     if not x.is_leaf:
         raise BackendError(
-            f"to({target!r}): this tensor was computed on {x.backend!r}, and a graph does not "
+            f"to({there!r}): this tensor was computed on {x.backend!r}, and a graph does not "
             "cross backends. Move the inputs, or y.detach()."
         )
     return Tensor(backend.to_numpy(x._data), None, x.requires_grad, there)
@@ -143,6 +149,16 @@ def to(x: Tensor, target: Any) -> Any:
 
 def _swapped(operation: Any) -> Any:
     return lambda self, other: operation(other, self)
+
+
+@functools.wraps(transpose)
+def _transposed(self: Tensor, *axes: Any) -> Any:
+    if len(axes) == 2 and (self.ndim != 2 or axes in ((0, 1), (-2, -1))):
+        raise ShapeError(
+            f"transpose{axes} of shape {self.shape}: transpose takes the new order of all axes, "
+            f"which this is not or which changes nothing. swapaxes{axes} swaps two."
+        )
+    return transpose(self, sizes(axes) if axes else None)
 
 
 def _compared(operation: Any) -> Any:
@@ -172,12 +188,12 @@ def _in_place(operation: Any) -> Any:
     return assign
 
 
-def _of_sizes(operation: Any, none: Any = ()) -> Any:
+def _of_sizes(operation: Any) -> Any:
     """The method that takes its sizes one by one, too: x.reshape(2, 3) and x.reshape((2, 3))."""
 
     @functools.wraps(operation)
     def method(self: Tensor, *shape: Any) -> Any:
-        return operation(self, sizes(shape) if shape else none)
+        return operation(self, sizes(shape))
 
     return method
 
@@ -210,7 +226,7 @@ METHODS: dict[str, Any] = {
     "softmax": softmax, "softplus": softplus, "split": split, "sqrt": sqrt, "squeeze": squeeze,
     "std": std, "sum": reduce_sum, "swapaxes": swapaxes, "T": property(transpose),
     "take_along_axis": take_along_axis, "tan": tan, "tanh": tanh, "tile": tile, "to": to,
-    "transpose": _of_sizes(transpose, None),
+    "transpose": _transposed,
     "unsqueeze": unsqueeze, "var": var,
 }  # fmt: skip
 

@@ -132,7 +132,7 @@ def test_a_function_that_gives_another_value_the_second_time_is_refused(backend)
 
     def counting(x):
         calls.append(1)
-        return x * len(calls)
+        return x * mt.tensor([float(len(calls)), 1.0])
 
     x = mt.tensor([1.0, 2.0], requires_grad=True)
     y = checkpoint(counting, x)
@@ -141,7 +141,7 @@ def test_a_function_that_gives_another_value_the_second_time_is_refused(backend)
             y.sum().backward()
     else:  # nobody waits for a device to compare: the gradient is nan, and not a wrong number
         y.sum().backward()
-        assert np.isnan(x.grad.numpy()).all()
+        assert np.isnan(x.grad.numpy()).tolist() == [True, False]
 
 
 @pytest.mark.parametrize("other", [lambda x: (x, x), lambda x: x[:1], lambda x: 3.0])

@@ -11,6 +11,7 @@ from numpy.testing import assert_array_equal
 
 import minitorch_rnn as mt
 from minitorch_rnn.engine import Tensor
+from minitorch_rnn.engine.names import ELSEWHERE
 from minitorch_rnn.engine.operators import Operators
 from minitorch_rnn.errors import DTypeError, GraphError
 from minitorch_rnn.ops import METHODS
@@ -351,3 +352,26 @@ def test_a_view_under_no_grad_does_not_require_a_gradient():
     x = mt.tensor([1.0, 2.0], requires_grad=True)
     with mt.no_grad():
         assert not x[0].requires_grad and not x.reshape(2, 1).requires_grad
+
+
+@pytest.mark.parametrize(
+    "x, told",
+    [
+        (mt.zeros(2000), "shape=(2000,))"),
+        (mt.zeros(0, 3), "tensor([], shape=(0, 3))"),
+        (mt.zeros(40, 40, dtype="float32", requires_grad=True).exp(), "float32, op=exp)"),
+        (mt.zeros(2, requires_grad=True), "tensor([0., 0.], requires_grad=True)"),
+    ],
+)
+def test_the_repr_tells_what_its_numbers_do_not(x, told):
+    assert repr(x).endswith(told)
+
+
+@pytest.mark.parametrize("name", ELSEWHERE)
+def test_pytorchs_name_for_something_tells_the_one_it_has_here(name):
+    assert not hasattr(mt.Tensor, name) and not hasattr(mt, name)
+    for home, error in ((mt.ones(1), "Tensor"), (mt, "module 'minitorch_rnn'")):
+        with pytest.raises(AttributeError) as caught:
+            getattr(home, name)
+        advice = f"{error} has no attribute '{name}'. Here it is: "
+        assert str(caught.value).startswith(advice)

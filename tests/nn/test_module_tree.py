@@ -1,6 +1,7 @@
 """Walks over a module's children: named_children, children, apply, requires_grad_."""
 
 import pytest
+from recurrent_layers import TwoLayers, leaf
 
 import minitorch_rnn as mt
 from minitorch_rnn import nn
@@ -8,21 +9,11 @@ from minitorch_rnn import nn
 T, B, I, H = 4, 3, 2, 5
 
 
-class TwoLayers(nn.Module):
-    """tanh between two linear layers."""
-
-    def __init__(self, rng=None):
-        self.first, self.second = nn.Linear(I, H, rng=rng), nn.Linear(H, 2, rng=rng)
-
-    def forward(self, x):
-        return self.second(self.first(x).tanh())
-
-
 class Tree(nn.Module):
     """Modules wherever they can be."""
 
     def __init__(self):
-        self.encoder = TwoLayers()
+        self.encoder = TwoLayers(I, H, 2)
         self.layers = [nn.Linear(1, 1), {"deep": nn.GRU(1, 1)}]
         self.again = self.encoder.second
         self.last = nn.Linear(2, 2)
@@ -77,9 +68,9 @@ def test_apply_may_set_initial_values():
 
 
 def test_freezing_a_part_trains_the_others_alone(rng):
-    net = TwoLayers(rng)
+    net = TwoLayers(I, H, 2, rng=rng)
     assert net.first.requires_grad_(False) is net.first
-    x = mt.tensor(rng.normal(size=(B, I)), requires_grad=True)
+    x = leaf(rng.normal(size=(B, I)))
     net(x).sum().backward()
     assert net.first.weight.grad is None and net.first.bias.grad is None
     assert net.second.weight.grad is not None and x.grad is not None
@@ -91,7 +82,7 @@ def test_freezing_a_part_trains_the_others_alone(rng):
 
 def test_a_frozen_recurrent_layer_still_passes_gradients_on(rng):
     net = nn.GRU(I, H, 2, rng=rng)
-    x = mt.tensor(rng.normal(size=(T, B, I)), requires_grad=True)
+    x = leaf(rng.normal(size=(T, B, I)))
     v = rng.normal(size=(T, B, H))
     (expected,) = mt.autograd.grad((net(x)[0] * v).sum(), x)
     (net.requires_grad_(False)(x)[0] * v).sum().backward()
