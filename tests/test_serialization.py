@@ -206,3 +206,20 @@ def test_what_holds_itself_is_an_error(path):
     with pytest.raises((RecursionError, ValueError, TypeError)):
         mt.save(state, path)
     assert not path.exists()
+
+
+def test_no_length_of_the_header_is_taken_for_a_pickle(path):
+    lengths = set()
+    for n in range(400):  # headers of every length modulo 2^16 begin a file somewhere
+        mt.save({"a" * n: np.zeros(1)}, path)
+        lengths.add(int.from_bytes(path.read_bytes()[:2], "little"))
+        assert mt.load(path).keys() == {"a" * n}
+    assert lengths & {640, 896, 1152}  # these begin as pickles do
+
+
+def test_one_state_is_one_file(path):
+    contents = set()
+    for _ in range(8):
+        mt.save({"w": np.ones(2), "b": np.zeros(1), "n": 1}, path)
+        contents.add(path.read_bytes())
+    assert len(contents) == 1

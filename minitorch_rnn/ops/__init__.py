@@ -55,7 +55,6 @@ from minitorch_rnn.ops.elementwise import (
     tan,
     tanh,
 )
-from minitorch_rnn.ops.exchange import from_dlpack, from_numpy
 from minitorch_rnn.ops.indexing import getitem, index_add, index_update, take_along_axis
 from minitorch_rnn.ops.linalg import einsum, linear, matmul, outer
 from minitorch_rnn.ops.reduction import (
@@ -98,6 +97,7 @@ from minitorch_rnn.ops.shape import (
     transpose,
     unsqueeze,
 )
+from minitorch_rnn.ops.sharing import from_dlpack, from_numpy
 
 __all__ = [
     "absolute", "add", "arange", "arctan", "argmax", "argmin", "astype", "bitwise_and",

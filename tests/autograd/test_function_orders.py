@@ -74,3 +74,67 @@ def test_a_constant_gradient_has_a_second_derivative_of_zero():
     x = leaf([1.0, -2.0])
     (slope,) = grad(flat.apply(x).sum() + (x**3).sum(), x, create_graph=True)
     assert grad(slope.sum(), x)[0].tolist() == [6.0, -12.0]
+
+
+OTHER_WAYS = {
+    "a new tensor": lambda ctx, g, x: g * 3 * mt.tensor(x) ** 2,
+    "a new parameter": lambda ctx, g, x: g * 3 * mt.nn.Parameter(x).detach() ** 2,
+    "update_": lambda ctx, g, x: g * 3 * mt.zeros(2).update_(x) ** 2,
+    "grad without create_graph": lambda ctx, g, x: mt.autograd.grad((x**3).sum(), x)[0] * g,
+    "an array on ctx": lambda ctx, g, x: g * ctx.slope,
+    "a number on ctx": lambda ctx, g, x: g * x * ctx.number,
+}
+
+
+@pytest.mark.parametrize("backward", OTHER_WAYS.values(), ids=OTHER_WAYS)
+def test_no_other_way_out_of_the_graph_gives_a_second_derivative_of_zero(backward):
+    class Mine(mt.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            ctx.save_for_backward(x)
+            ctx.slope, ctx.number = 3 * x.numpy() ** 2, 3 * x[0].item()
+            return x**3
+
+        @staticmethod
+        def backward(ctx, g):
+            return backward(ctx, g, *ctx.saved_tensors)
+
+    with pytest.raises(NotImplementedError, match="second derivative of Mine"):
+        mt.autograd.hessian(lambda x: Mine.apply(x).sum(), mt.tensor([0.5, 0.5]))
+    assert mt.is_grad_enabled()
+
+
+def test_a_constant_that_is_marked_may_stay_on_ctx():
+    class Masked(mt.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            ctx.mask = np.array([1.0, 0.0])
+            ctx.mark_constant("mask")
+            ctx.save_for_backward(x)
+            return x**3 * ctx.mask
+
+        @staticmethod
+        def backward(ctx, g):
+            (x,) = ctx.saved_tensors
+            return 3 * x**2 * g * ctx.mask
+
+    found = mt.autograd.hessian(lambda x: Masked.apply(x).sum(), mt.tensor([0.5, 1.0]))
+    assert found.tolist() == [[3.0, 0.0], [0.0, 0.0]]
+
+
+def test_a_complex_gradient_is_refused_wherever_a_user_gives_it():
+    class Mine(mt.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            return x * 2
+
+        @staticmethod
+        def backward(ctx, g):
+            return g.numpy() * 1j
+
+    x = mt.tensor([1.0], requires_grad=True)
+    layer = mt.nn.Linear(1, 1)
+    layer.register_full_backward_hook(lambda m, entered, left: (entered[0].numpy() * 1j,))
+    for y in (Mine.apply(x), layer(x)):
+        with pytest.raises(TypeError, match="complex128 values came for float64"):
+            y.sum().backward()

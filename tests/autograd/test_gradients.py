@@ -201,3 +201,23 @@ def test_third_derivatives_of_an_rnn_agree_with_the_complex_step_of_the_second()
         (y,) = grad(y, W, create_graph=True)
     third = slope_of_slope(w + 1e-30j).imag / 1e-30
     assert_allclose(y.item(), third, rtol=1e-10)
+
+
+def test_a_path_through_a_freed_part_of_the_graph_is_never_passed_over():
+    x = mt.tensor(2.0, requires_grad=True)
+    h = x * x
+    h.backward()
+    for y in (h * 5 + x, mt.autograd.checkpoint(lambda q: h * q, x)):
+        with pytest.raises(GraphError, match="second time.*'multiply'"):
+            mt.autograd.grad(y, x)
+
+
+def test_a_state_that_is_carried_without_detach_is_refused_also_after_a_step_of_the_optimizer():
+    cell = mt.nn.RNNCell(1, 2)
+    optimizer, h = mt.optim.SGD(cell.parameters(), lr=0.1), mt.zeros(1, 2)
+    h = cell(mt.ones(1, 1), h)
+    h.sum().backward()
+    optimizer.step()
+    h = cell(mt.ones(1, 1), h)
+    with pytest.raises(GraphError):
+        mt.autograd.grad(h.sum(), list(cell.parameters()))

@@ -315,3 +315,35 @@ def test_a_function_of_the_users_own_can_be_checkpointed(rng):
 
     x = normal(rng, 3)
     assert gradcheck(lambda x: checkpoint(Square.apply, x), x, order=2)
+
+
+@pytest.mark.parametrize("change", ["an array", "a generator", "an option", "a parameter"])
+def test_a_second_run_that_goes_another_way_is_refused_where_no_value_tells(change, rng):
+    x, own = mt.zeros(6, requires_grad=True), {"k": 0, "a": np.ones(6), "w": [leaf([1.0] * 6)] * 2}
+    own["w"] = [leaf([1.0] * 6), leaf([1.0] * 6)]
+
+    def f(x):
+        if change == "an array":
+            return x * own["a"]
+        if change == "a generator":
+            return nn.functional.dropout(x, 0.5, rng=rng)
+        if change == "an option":
+            return x.reshape((2, 3)).sum(axis=own["k"]).sum()
+        return x * own["w"][own["k"]]
+
+    y = checkpoint(f, x)
+    own["a"][:], own["k"] = 9.0, 1
+    with pytest.raises(GraphError, match="checkpoint: 'f' gave another value.*or took another way"):
+        y.sum().backward()
+
+
+def test_the_second_run_draws_from_a_generator_of_its_own():
+    mt.manual_seed(3)
+    y = checkpoint(lambda x: nn.functional.dropout(x, 0.5), mt.ones(50, requires_grad=True)).sum()
+    drawn = []
+    y.register_hook(lambda g: drawn.append(mt.rand(1).item()))
+    y.backward()
+    after = mt.rand(1).item()
+    mt.manual_seed(3)
+    mt.rand(50)
+    assert [drawn[0], after] == [mt.rand(1).item(), mt.rand(1).item()]

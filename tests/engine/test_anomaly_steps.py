@@ -9,6 +9,8 @@ from anomalies import error_of, leaf, line_of
 import minitorch_rnn as mt
 from minitorch_rnn import nn
 from minitorch_rnn.autograd import detect_anomaly, time_steps
+from minitorch_rnn.engine import anomaly
+from minitorch_rnn.errors import NonFiniteError
 
 HERE = __file__
 
@@ -161,3 +163,33 @@ def test_threads_do_not_tell_each_others_steps():
             thread.join()
 
     assert "77" not in error_of(program)
+
+
+def test_blocks_of_two_threads_may_overlap():
+    a, b = detect_anomaly(), detect_anomaly()
+    a.__enter__()
+    other = threading.Thread(target=b.__enter__)
+    other.start()
+    other.join()
+    a.__exit__(None, None, None)
+    with np.errstate(divide="ignore"):
+        with pytest.raises(NonFiniteError):
+            mt.tensor([0.0]).log()
+        anomaly._open, anomaly.made = 0, None  # what the other thread would do
+        assert mt.tensor([0.0]).log().item() == -float("inf")
+
+
+def test_padding_may_hold_anything_in_anomaly_mode_too():
+    x = np.ones((3, 2, 1))
+    x[2, 1] = np.nan
+    with detect_anomaly():
+        output, _ = nn.LSTM(1, 2)(x, lengths=[3, 2])
+        output.sum().backward()
+
+
+def test_notes_go_with_the_graph():
+    x = leaf([1.0])
+    with detect_anomaly():
+        for _ in range(50):
+            (x * 2).exp().sum().backward()
+        assert len(anomaly.made) < 10

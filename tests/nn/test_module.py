@@ -264,3 +264,35 @@ def test_the_repr_shows_the_tree():
     ]
     assert repr(nn.MSELoss()) == "MSELoss()"
     assert "(pair): (Linear(in_features=2, out_features=1, bias=True)" in repr(Nested())
+
+
+@pytest.mark.parametrize("value", [np.zeros(2), [0.0, 0.0], 0.0, mt.zeros(2)], ids=type)
+def test_nothing_but_a_parameter_takes_the_place_of_a_parameter(value):
+    module = linear()
+    with pytest.raises(TypeError, match=r"Linear.bias is a Parameter.*bias.update_\(values\)"):
+        module.bias = value
+    module.bias = None
+    assert list(module.state_dict()) == ["weight"]
+
+
+def test_train_takes_a_truth_value():
+    with pytest.raises(TypeError, match="mode is 'no'; True or False"):
+        linear().train("no")
+
+
+def test_to_takes_a_dtype_and_a_device_together():
+    module = linear().to("cpu", "float32")
+    assert module.weight.dtype == np.float32
+    assert module.to(dtype="float64", device="cpu").weight.dtype == np.float64
+    assert mt.ones(2).to("cpu", "float16").dtype == np.float16
+
+
+def test_modules_in_lists_of_lists_are_shown():
+    module = nn.Module()
+    module.rows = [[linear()], [linear()]]
+    assert repr(module).count("Linear(") == 2
+
+
+def test_a_name_of_pytorch_that_is_missing_tells_what_to_use():
+    with pytest.raises(AttributeError, match=r"Linear has no attribute 'double'.*to\('float64'\)"):
+        linear().double()

@@ -153,3 +153,16 @@ def test_the_byte_order_of_a_file_does_not_follow_into_the_gradient(dtype):
     assert x.tolist() == [1.5, -2.0] and x.grad.tolist() == [3.0, -4.0]
     assert x.dtype == x.grad.dtype == np.dtype(dtype).newbyteorder("=")
     assert (mt.from_numpy(a) + 1.0).tolist() == [2.5, -1.0]
+
+
+def test_two_axes_given_to_transpose_are_told_from_pytorchs():
+    for x in (mt.ones(2, 3), mt.ones(2, 3, 4)):
+        with pytest.raises(ValueError, match=r"transpose\(0, 1\).*swapaxes\(0, 1\) swaps two"):
+            x.transpose(0, 1)
+    assert mt.ones(2, 3).transpose(1, 0).shape == mt.ones(2, 3).transpose().shape == (3, 2)
+
+
+@pytest.mark.parametrize("f", [np.sum, np.mean, np.max])
+def test_a_reduction_of_numpy_names_ours(f):
+    with pytest.raises(TypeError, match=f"np.{f.__name__.removeprefix('a')}.*lose the graph"):
+        f(mt.ones(2))
