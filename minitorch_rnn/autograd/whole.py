@@ -14,7 +14,7 @@ from typing import Any
 
 from minitorch_rnn import backend
 from minitorch_rnn.engine import Op, Tensor, constant, kept, raw, record
-from minitorch_rnn.errors import DTypeError
+from minitorch_rnn.errors import BackendError
 
 
 def replaced(value: Any, new: Callable[[Any], Any]) -> Any:
@@ -52,20 +52,16 @@ def tensors(value: Any) -> list[Tensor]:
 
 
 class Layout:
-    """The shapes of several outputs, and where they lie in one flat array."""
+    """The shapes and dtypes of several outputs, and where they lie in one flat array."""
 
     def __init__(self, name: str, arrays: Sequence[Any]) -> None:
-        self.shapes = [y.shape for y in arrays]
-        kinds = {(str(y.dtype), backend.backend_of(y)) for y in arrays}
-        if len(kinds) > 1:
-            told = ", ".join(sorted(dtype for dtype, _ in kinds))
-            raise DTypeError(
-                f"{name}: its outputs are {told}; outputs that share one backward need one dtype "
-                "and one backend."
-            )
+        self.shapes, self.dtypes = [y.shape for y in arrays], [y.dtype for y in arrays]
+        owners = {owner.name for y in arrays if (owner := backend.backend_of(y))}
+        if len(owners) > 1:
+            raise BackendError(f"{name}: its parts are on {' and '.join(sorted(owners))}.")
 
     def flat(self, arrays: Sequence[Any]) -> Any:
-        """All outputs in one array; a single output is left as it is."""
+        """All outputs in one array, of the widest dtype; a single output is left as it is."""
         if len(arrays) == 1:
             return arrays[0]
         return backend.namespace(*arrays).concatenate([y.reshape(-1) for y in arrays])
@@ -75,9 +71,10 @@ class Layout:
         if len(self.shapes) == 1:
             return [flat]
         found, start = [], 0
-        for shape in self.shapes:
+        for shape, dtype in zip(self.shapes, self.dtypes, strict=True):
             stop = start + math.prod(shape)
-            found.append(flat[start:stop].reshape(shape))
+            part = flat[start:stop].reshape(shape)
+            found.append(part if part.dtype == dtype else part.astype(dtype))
             start = stop
         return found
 

@@ -71,6 +71,9 @@ class RNNBase(Module):
             raise ValueError(
                 f"{name}: initial_state is {initial_state!r}; known are 'zeros' and 'learned'."
             )
+        sizes = (input_size, hidden_size, num_layers, proj_size)
+        if not all(isinstance(n, int | np.integer) for n in sizes):
+            raise TypeError(f"{name}: sizes are {sizes}; integers are needed.")
         if min(input_size, hidden_size, num_layers) < 1:
             raise ShapeError(
                 f"{name}: input_size, hidden_size and num_layers are {input_size}, {hidden_size}, "

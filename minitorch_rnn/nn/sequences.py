@@ -77,7 +77,10 @@ def checked_lengths(who: str, lengths: Any, T: int, B: int) -> np.ndarray:
         DTypeError: if they are not integers.
         ShapeError: naming the first that is out of range, or their number.
     """
-    counts = np.asarray(backend.to_numpy(raw(lengths)))
+    try:
+        counts = np.asarray(backend.to_numpy(raw(lengths)))
+    except ValueError as cause:
+        raise DTypeError(f"{who}: lengths are {lengths}; a list of integers is needed.") from cause
     if counts.dtype.kind not in "iu" and counts.size:
         raise DTypeError(f"{who}: lengths are {counts.dtype}; integers are needed.")
     if counts.shape != (B,):

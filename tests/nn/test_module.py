@@ -296,3 +296,14 @@ def test_modules_in_lists_of_lists_are_shown():
 def test_a_name_of_pytorch_that_is_missing_tells_what_to_use():
     with pytest.raises(AttributeError, match=r"Linear has no attribute 'double'.*to\('float64'\)"):
         linear().double()
+
+
+def test_a_hook_does_not_mind_outputs_of_two_dtypes():
+    module, seen = nn.Module(), []
+    module.forward = lambda x: (x * 2, (x * 3).astype("float32"))
+    module.register_full_backward_hook(lambda m, entered, left: seen.extend(left))
+    x = mt.tensor(np.ones(2), requires_grad=True)
+    y, z = module(x)
+    (y.sum() + 10 * z.sum()).backward()
+    assert [g.dtype for g in seen] == [np.float64, np.float32]
+    assert x.grad.tolist() == [32.0, 32.0]

@@ -335,3 +335,10 @@ def test_a_copy_is_the_same_layer_with_parameters_of_its_own(kind, road, rng):
     for p in rnn.parameters():
         p.update_(p * 0)
     assert [y.tolist() for y in flat(twin(x))] == expected
+
+
+def test_sizes_and_lengths_that_are_no_integers_are_refused():
+    with pytest.raises(TypeError, match=r"RNN: sizes are \(2, 3, 2.0, 0\)"):
+        nn.RNN(2, 3, num_layers=2.0)
+    with pytest.raises(TypeError, match="lengths are .*a list of integers"):
+        nn.RNN(1, 2)(np.ones((3, 2, 1)), lengths=[[1], [2, 3]])
