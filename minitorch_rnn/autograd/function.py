@@ -90,8 +90,9 @@ class Function:
 
     Raises:
         GraphError: if backward returns another number of gradients than forward has arguments.
-        NotImplementedError: if a second derivative is asked for and backward has left the graph or
-            uses a saved tensor that is neither input nor output.
+        NotImplementedError: if a second derivative is asked for, and backward has left the graph,
+            uses a saved tensor that is neither input nor output, or numbers that forward kept on
+            ctx without `ctx.mark_constant`.
 
     >>> import minitorch_rnn as mt
     >>> class Cube(mt.autograd.Function):

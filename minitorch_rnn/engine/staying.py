@@ -1,7 +1,7 @@
 """Where a tensor must not leave the graph: a backward that is to be differentiated once more.
 
-A value that is taken out of the graph there, by `.data`, `detach()`, `item()` or under `no_grad`,
-would count as a constant, and the second derivative would be wrong without a word.
+A value that is taken out of the graph there, such as by `.data`, `detach()`, `item()` or under
+`no_grad`, would count as a constant, and the second derivative would be wrong without a word.
 """
 
 from contextvars import ContextVar
