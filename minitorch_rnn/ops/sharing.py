@@ -62,6 +62,8 @@ def from_dlpack(x: Any) -> Tensor:
     >>> mt.from_dlpack(np.arange(3.0))
     tensor([0., 1., 2.])
     """
+    if isinstance(x, np.ndarray):  # NumPy 2.0 itself exports nothing that is read-only
+        return from_numpy(x)
     if not hasattr(x, "__dlpack_device__"):
         raise DTypeError(f"from_dlpack: a {type(x).__name__} does not export itself by DLPack.")
     on_cpu = x.__dlpack_device__()[0] == 1
