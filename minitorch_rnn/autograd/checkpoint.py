@@ -11,7 +11,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from minitorch_rnn import backend
-from minitorch_rnn.autograd.whole import owned, recorded, replaced, tensors
+from minitorch_rnn.autograd.nested import owned, replaced, tensors
+from minitorch_rnn.autograd.whole import recorded
 from minitorch_rnn.engine import (
     Tensor,
     constant,
@@ -23,6 +24,8 @@ from minitorch_rnn.engine import (
 )
 from minitorch_rnn.errors import GraphError
 from minitorch_rnn.ops import where
+
+_around: ContextVar[tuple[Callable[[], Any], ...]] = ContextVar("around", default=())
 
 
 def checkpoint(function: Callable[..., Any], *args: Any, **named: Any) -> Any:
@@ -68,9 +71,6 @@ def checkpoint(function: Callable[..., Any], *args: Any, **named: Any) -> Any:
     return replaced(
         result, lambda y: new[y._index] if isinstance(y, Tensor) and y.requires_grad else y
     )
-
-
-_around: ContextVar[tuple[Callable[[], Any], ...]] = ContextVar("around", default=())
 
 
 @contextmanager

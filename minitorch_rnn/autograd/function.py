@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from minitorch_rnn import backend, ops
-from minitorch_rnn.autograd.whole import leaves, owned, recorded, tensors
+from minitorch_rnn.autograd.nested import leaves, owned, tensors
+from minitorch_rnn.autograd.whole import recorded
 from minitorch_rnn.engine import (
     Tensor,
     clone,

@@ -213,9 +213,6 @@ class RNNBase(Module):
             output = output.swapaxes(0, 1)
         return Unrolled(output, tuple(last) if len(last) > 1 else last[0], states)
 
-    def _is_reverse(self, k: int) -> bool:
-        return k % self.num_directions == 1
-
     def _layers(
         self, steps: list[Tensor], state: list[tuple[Tensor, ...]], alive: list[Any]
     ) -> tuple[list[Tensor], dict[str, list[list[Tensor]]]]:

@@ -150,3 +150,14 @@ def test_gradients_of_a_replaced_shared_parameter_come_from_all_of_its_uses():
     (both,) = grad(nn.functional_call(module, {"e.weight": W}, i).sum(), W)
     module(i).sum().backward()
     assert_allclose(both.data, module.e.weight.grad.data, rtol=1e-14)
+
+
+def test_a_shared_parameter_takes_one_tensor_under_any_of_its_paths_and_not_two():
+    module, i = Tied(), np.array([1])
+    W, V = mt.ones(4, 3), mt.zeros(4, 3)
+    both = nn.functional_call(module, {"e.weight": W, "o.weight": W}, i)
+    assert both.tolist() == nn.functional_call(module, {"o.weight": W}, i).tolist() == [[3.0] * 4]
+    assert nn.functional_call(module, module.state_dict(), i).tolist() == module(i).tolist()
+    for other in (V, mt.ones(4, 3, requires_grad=True)):
+        with pytest.raises(StateError, match="o.weight is shared with another path.*two tensors"):
+            nn.functional_call(module, {"e.weight": W, "o.weight": other}, i)
