@@ -1,71 +1,67 @@
 """Fair timing: candidates take turns, so that a machine's changes of mood meet all of them."""
 
 import gc
-import platform
+import math
+import os
 import statistics
 import time
 from collections.abc import Callable, Mapping
-from typing import NamedTuple
 
-import numpy as np
+from bench.record import Timing
 
-
-class Timing(NamedTuple):
-    """Seconds per call over several rounds."""
-
-    minimum: float
-    median: float
+FEWEST = 5  # turns of a candidate that is cut by the time limit
 
 
 def interleaved(
-    candidates: Mapping[str, Callable[[], object]], rounds: int = 15, seconds: float = 0.05
+    candidates: Mapping[str, Callable[[], object]],
+    rounds: int = 15,
+    seconds: float = 0.05,
+    limit: float = math.inf,
 ) -> dict[str, Timing]:
-    """Time every candidate `rounds` times in turn, each time for about `seconds`."""
-    calls = {name: _calls_in(seconds, call) for name, call in candidates.items()}
+    """Time every candidate `rounds` times in turn, each time for about `seconds`.
+
+    A candidate that would take more than `limit` seconds in all has fewer turns, spread over the
+    rounds, but `FEWEST` at least.
+    """
+    cost = {name: _cost(call) for name, call in candidates.items()}
+    calls = {name: max(1, int(seconds / cost[name])) for name in candidates}
+    turns = {
+        name: rounds
+        if (needed := rounds * calls[name] * cost[name]) <= limit
+        else min(rounds, max(FEWEST, int(rounds * limit / needed)))
+        for name in candidates
+    }
     times: dict[str, list[float]] = {name: [] for name in candidates}
-    for _ in range(rounds):
+    gc.collect()
+    gc.freeze()  # what is alive need not be looked through again before every turn
+    for i in range(rounds):
         for name, call in candidates.items():
-            gc.collect()
+            if i * turns[name] // rounds == (i - 1) * turns[name] // rounds:
+                continue
+            _settle()
             started = time.perf_counter()
             for _ in range(calls[name]):
                 call()
             times[name].append((time.perf_counter() - started) / calls[name])
+    gc.unfreeze()
     return {name: Timing(min(t), statistics.median(t)) for name, t in times.items()}
 
 
-def _calls_in(seconds: float, call: Callable[[], object]) -> int:
-    call()  # warm-up
+def _cost(call: Callable[[], object]) -> float:
+    """Seconds of a warm call; of the first where it is long, and warmth does not matter."""
+    first = seconds_of(call)
+    return max(first if first > 0.5 else seconds_of(call), 1e-9)
+
+
+def seconds_of(call: Callable[[], object]) -> float:
+    """How long one call takes."""
     started = time.perf_counter()
     call()
-    return max(1, int(seconds / max(time.perf_counter() - started, 1e-9)))
+    return time.perf_counter() - started
 
 
-def machine() -> str:
-    """What the figures were measured with."""
-    parts = [f"Python {platform.python_version()}", f"NumPy {np.__version__}"]
-    try:
-        import torch
-
-        torch.set_num_threads(1)
-        parts.append(f"PyTorch {torch.__version__}")
-    except ImportError:
-        parts.append("no PyTorch: its columns are missing")
-    return f"{', '.join(parts)}; {platform.machine()}, one thread"
-
-
-def table(title: str, unit: float, timings: dict[str, dict[str, Timing]], ours: str) -> str:
-    """Rows of medians and minima in `unit` seconds, with the ratio ours / theirs of the medians."""
-    lines = [title]
-    for row, found in timings.items():
-        cells = [
-            f"{name} {t.median / unit:.2f} ({t.minimum / unit:.2f})" for name, t in found.items()
-        ]
-        ratios = [
-            f"{found[ours].median / t.median:.2f} x {name}"
-            for name, t in found.items()
-            if name != ours
-        ]
-        lines.append(
-            f"  {row:<28}{', '.join(cells)}" + (f":  {', '.join(ratios)}" if ratios else "")
-        )
-    return "\n".join(lines)
+def _settle() -> None:
+    """Nobody pays for another's garbage, or for another's threads that still spin."""
+    gc.collect()
+    if os.environ.get("OMP_NUM_THREADS", "1") != "1":
+        time.sleep(0.03)

@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 
 import minitorch_rnn as mt
-from bench.measure import Timing, interleaved, table
+from bench.measure import interleaved
+from bench.record import Comparison, Timing
 
 SIZES = [(1, 4, 4), (32, 64, 128), (2048, 128, 128)]  # rows of x, I, H
 
@@ -22,7 +23,7 @@ def both_ways(x: Any, weight: mt.Tensor) -> Callable[[], None]:
     return run
 
 
-def run(rounds: int) -> str:
+def run(rounds: int) -> Comparison:
     """Time linear(x, W): an array x of the caller is copied, a tensor is not."""
     rng = np.random.default_rng(0)
     results: dict[str, dict[str, Timing]] = {}
@@ -37,9 +38,5 @@ def run(rounds: int) -> str:
             },
             rounds,
         )
-    return table(
-        "what keeping the caller's values costs, linear forward + backward, µs, median (minimum)",
-        1e-6,
-        results,
-        "array",
-    )
+    title = "linear forward + backward, where the caller's array is copied and where it is not"
+    return Comparison("safety", title, "µs", "array", results)

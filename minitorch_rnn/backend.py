@@ -70,6 +70,7 @@ _DEVICES = {"cpu": "numpy", "cpu:0": "numpy", "cuda": "cupy", "cuda:0": "cupy"} 
 _ELSEWHERE = {"cpu", "cuda", "gpu", "hip", "meta", "mps", "tpu", "xla", "xpu"}
 _loaded: dict[str, Backend] = {}
 _by_type: dict[type, Backend] = {}
+_ndarray = np.ndarray
 
 
 def register(name: str, load: Callable[[], Backend]) -> None:
@@ -200,8 +201,8 @@ def namespace(*arrays: Any) -> Any:
     'numpy'
     """
     for array in arrays:
-        if type(array) is not np.ndarray:
-            backend = _by_type.get(type(array))
+        if array.__class__ is not _ndarray:
+            backend = _by_type.get(array.__class__)
             if backend is not None:
                 return backend.xp
     return np

@@ -66,7 +66,8 @@ def to_bytes(obj: Any) -> bytes:
     text = json.dumps(structure)
     checksum = _checksum(arrays, text)
     note = json.dumps({"format": f"{_NOTE} 1", "sha256": checksum, "structure": text})
-    return serialized(arrays, metadata={_NOTE: note})
+    content: bytes = serialized(arrays, metadata={_NOTE: note})
+    return content
 
 
 def load(path: str | os.PathLike[str]) -> Any:

@@ -374,6 +374,11 @@ def _clip(a, a_min, a_max, out=None):
     return ndarray.clip(a, a_min, a_max, out)
 
 
+def _matmul(a, b, /, *, out=None, **keywords):
+    """CuPy takes the third argument by its name only, unlike its other ufuncs and `dot`."""
+    return _function(np.matmul)(a, b, **keywords, **({} if out is None else {"out": out}))
+
+
 def _put_along_axis(arr, indices, values, axis):
     arr[_along(arr, indices, axis)] = values
 
@@ -392,7 +397,7 @@ class Generator:
 xp = Namespace("cupy", np, MISSING)
 xp.ndarray, xp.ufunc, xp.asnumpy, xp.is_available = ndarray, ufunc, _asnumpy, lambda: True
 xp.array, xp.asarray, xp.asanyarray = map(_upload, (np.array, np.asarray, np.asanyarray))
-xp.clip, xp.take = _clip, ndarray.take
+xp.clip, xp.matmul, xp.take = _clip, _matmul, ndarray.take
 xp.take_along_axis, xp.put_along_axis = _take_along_axis, _put_along_axis
 xp.linalg = Namespace("cupy.linalg", np.linalg, MISSING_LINALG)
 xp.random = types.ModuleType("cupy.random")

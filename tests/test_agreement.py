@@ -1,4 +1,4 @@
-"""THE claim: graph = slide 94 = slides 79–93 = differences = complex step = PyTorch.
+"""THE claim: graph = scan = slide 94 = slides 79–93 = differences = complex step = PyTorch.
 
 And its counterpart: every seeded slip, in a derivative rule or in the backpropagation through
 time, is caught by the same comparison.
@@ -16,6 +16,7 @@ import minitorch_rnn as mt
 from minitorch_rnn import agreement as verification
 from minitorch_rnn import bptt, verify
 from minitorch_rnn.agreement.networks import targets_for
+from minitorch_rnn.autograd import grad
 from minitorch_rnn.bptt import slides, units
 from minitorch_rnn.bptt.divergences import DIVERGENCES
 from minitorch_rnn.column import VARIANTS
@@ -53,12 +54,18 @@ def test_graph_slides_units_and_complex_step_agree(
     weights = network.state_dict()
     params = bptt.names.from_torch(weights)
 
-    X, H_0 = mt.tensor(x, requires_grad=True), mt.tensor(h_0, requires_grad=True)
-    Y, _ = network(X, H_0)
-    div.value(
-        mt, Y, D if div.takes == "labels" else mt.tensor(D)
-    ).backward()  # the graph knows its rules only
-    graph = {name: p.grad.numpy() for name, p in network.named_parameters()}
+    targets, roads = D if div.takes == "labels" else mt.tensor(D), {}
+    for road in ("graph", "scan"):  # the graph knows its rules only
+        network.rnn.road = road
+        leaves = dict(network.named_parameters())
+        leaves |= {n: mt.tensor(a, requires_grad=True) for n, a in (("x", x), ("h_0", h_0))}
+        Y = network(leaves["x"], leaves["h_0"])[0]
+        found = grad(div.value(mt, Y, targets), list(leaves.values()))
+        roads[road] = {n: g.numpy() for n, g in zip(leaves, found, strict=True)}
+        roads[road]["Y"] = Y.detach().numpy()
+    graph = roads["graph"]
+    for name, g in roads["scan"].items():
+        assert_allclose(g, graph[name], rtol=1e-10, atol=1e-12, err_msg=f"scan: {name}")
 
     for explicit in (slides, units):  # these know the slides only
         total = dict.fromkeys(weights, 0.0)
@@ -66,13 +73,13 @@ def test_graph_slides_units_and_complex_step_agree(
             h_init = {l + 1: h_0[l, b] for l in range(L)}
             trace = slides.forward(params, x[:, b], h_init, nonlinearity, output)
             outputs = np.stack(list(trace.Y.values()))
-            assert_allclose(Y.detach().numpy()[:, b], outputs, rtol=1e-10, atol=1e-12)
-            dY = div.gradient(Y.detach().numpy(), D)[:, b]
+            assert_allclose(graph["Y"][:, b], outputs, rtol=1e-10, atol=1e-12)
+            dY = div.gradient(graph["Y"], D)[:, b]
             d = explicit.backward(params, trace, dY, nonlinearity, output)
             total = {n: total[n] + bptt.names.gradient(d, n) for n in total}
-            assert_allclose(X.grad.numpy()[:, b], d["x"], rtol=1e-10, atol=1e-12)
+            assert_allclose(graph["x"][:, b], d["x"], rtol=1e-10, atol=1e-12)
             initial = np.stack(list(d["h_init"].values()))
-            assert_allclose(H_0.grad.numpy()[:, b], initial, rtol=1e-10, atol=1e-12)
+            assert_allclose(graph["h_0"][:, b], initial, rtol=1e-10, atol=1e-12)
         for name in weights:
             assert_allclose(
                 graph[name], total[name], rtol=1e-10, atol=1e-12,
@@ -106,9 +113,12 @@ def test_the_certificate_covers_every_kind_of_network(certificate):
         (a.network.split(", ")[0], a.network.split(", ")[1][0], "no bias" in a.network)
         for a in certificate
     }
-    kinds = itertools.product(("RNN tanh", "RNN relu"), "123", (True, False))
+    kinds = itertools.product(("RNN tanh", "RNN relu", "LSTM", "GRU"), "123", (True, False))
     assert covered == set(kinds)
     assert len({a.divergence for a in certificate}) == 4
+    both_ways = {a.network.split(", bi")[0] for a in certificate if "bidirectional" in a.network}
+    kinds = itertools.product(("RNN tanh", "LSTM", "GRU"), ("1 layer", "2 layers"))
+    assert both_ways == {", ".join(kind) for kind in kinds}
 
 
 def test_every_quantity_agrees_in_ten_digits_and_with_differences_in_nine(certificate):
@@ -122,10 +132,13 @@ def test_every_quantity_agrees_in_ten_digits_and_with_differences_in_nine(certif
 
 
 def test_the_certificate_skips_no_road_but_a_missing_pytorch(certificate):
-    assert {road for a in certificate for road in a.skipped} <= {"torch"}
+    for a in certificate:
+        both_ways = {"rtrl"} if "bidirectional" in a.network else set()
+        assert set(a.skipped) - {"torch"} == both_ways
+        assert ("slides" in a.required) == (a.network.startswith("RNN") and not both_ways)
     quantities = certificate[0].digits
     assert {"x", "h_0", "Y(t)", "rnn.weight_hh_l0", "output.bias"} <= set(quantities)
-    assert set(quantities["x"]) >= {"slides", "differences", "complex step"}
+    assert set(quantities["x"]) >= {"scan", "slides", "explicit", "differences", "complex step"}
 
 
 @pytest.mark.torch
@@ -216,12 +229,7 @@ def test_a_batch_first_network_is_verified_in_the_layout_of_the_slides(rng):
 
 def test_a_road_that_does_not_apply_is_absent_with_its_reason(certificate):
     for row in certificate[0].rows():
-        assert set(row["digits"]) | set(row["skipped"]) == {
-            "slides",
-            "differences",
-            "complex step",
-            "torch",
-        }
+        assert set(row["digits"]) | set(row["skipped"]) == set(verification.REQUIRED)
         assert not set(row["digits"]) & set(row["skipped"])
 
 
@@ -240,6 +248,8 @@ def test_the_table_names_what_disagrees(rng, monkeypatch):
     assert "DISAGREES" in str(agreement)
     rows = {row["quantity"]: row for row in agreement.rows()}
     assert rows["Y(t)"]["agrees"] and not rows["rnn.weight_hh_l0"]["agrees"]
+    wrong = agreement.digits["rnn.weight_hh_l0"]  # the graph alone, so no road agrees with it
+    assert all(digits < agreement.required[road] for road, digits in wrong.items())
 
 
 # Seeded slips. Each must make the agreement fail on a small network of two layers.

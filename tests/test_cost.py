@@ -23,9 +23,29 @@ def nodes(*outputs):
 
 @pytest.mark.parametrize("T, L", [(1, 1), (10, 1), (10, 3)])
 def test_one_step_of_an_rnn_is_four_operations_per_layer(T, L):
-    rnn = mt.nn.RNN(3, 4, num_layers=L)
+    rnn = mt.nn.RNN(3, 4, num_layers=L, road="graph")
     output, h_n = rnn(np.ones((T, 2, 3)))
-    assert nodes(output, h_n) == {"linear": 2 * T * L, "add": T * L, "tanh": T * L, "stack": 2}
+    # A layer stacks what it gives, and the next takes it apart; the last states are put together.
+    between = {"getitem": T * (L - 1), "concatenate": 1} if L > 1 else {}
+    assert nodes(output, h_n) == between | {
+        "linear": 2 * T * L, "add": T * L, "tanh": T * L, "stack": L, "unsqueeze": L,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("kind, outputs", [("RNN", 2), ("LSTM", 3), ("GRU", 2)])
+@pytest.mark.parametrize("layers, ways", [(1, 1), (1, 2), (3, 1), (3, 2)])
+def test_a_scan_records_as_much_for_a_long_sequence_as_for_a_short_one(
+    kind, outputs, layers, ways
+):
+    net = getattr(mt.nn, kind)(3, 4, layers, bidirectional=ways == 2, road="scan")
+    for T in (2, 50):
+        output, last = net(np.ones((T, 2, 3)))
+        found = nodes(output, *(last if isinstance(last, tuple) else [last]))
+        # The whole, and its outputs: h(t) for all t, and each last state.
+        assert sum(found.pop(n) for n in list(found) if "scan" in n) == (1 + outputs) * layers * ways
+        # Both ways side by side, in each layer; and each last state of several layers or ways.
+        joined = (layers if ways == 2 else 0) + (outputs - 1 if layers * ways > 1 else 0)
+        assert found == ({"concatenate": joined} if joined else {})
 
 
 def test_without_gradients_nothing_is_recorded():
@@ -48,14 +68,47 @@ def test_a_chain_runs_each_rule_once(n, monkeypatch):
     assert len(runs) == n
 
 
-def test_one_step_of_a_column_is_what_its_equation_says():
+@pytest.mark.parametrize("T", [1, 6, 50])
+def test_of_a_column_only_what_recurs_is_computed_step_by_step(T):
+    network = mt.nn.ColumnNetwork(mt.column.elman(3, 4, 2))
+    Y, _ = network(np.ones((T, 2, 3)))
+    # W x + b for all t, and W h + b of Y. At each t: W h(t-1), which is added, and tanh.
+    assert nodes(Y) == {
+        "linear": T + 2, "getitem": T, "add": T, "tanh": T, "stack": 1,
+    }  # fmt: skip
+
+
+def test_every_column_of_unroll_is_what_its_equation_says():
     network = mt.nn.ColumnNetwork(mt.column.elman(3, 4, 2))
     T = 6
-    Y, _ = network(np.ones((T, 2, 3)))
-    # h: W x + W h + b, tanh; Y: W h + b; of the blocked link only its own product is recorded.
-    assert {k: n for k, n in nodes(Y).items() if k not in ("getitem", "broadcast_to")} == {
-        "linear": 3 * T, "add": 3 * T, "tanh": T, "stack": 1,
-    }  # fmt: skip
+    a = network.unroll({"x": mt.ones(T, 2, 3)})
+    # h: W x + W h + b, tanh; Y: W h + b; b comes with the first product.
+    assert nodes(*a["Y"].values()) == {"linear": 3 * T, "add": T, "tanh": T}
+
+
+def linears(column, T, **options):
+    network = mt.nn.ColumnNetwork(column)
+    sizes = {n: (T, 2, node.size) for n, node in column.inputs.items()}
+    Y, _ = network({n: np.ones(size) for n, size in sizes.items()}, **options)
+    return nodes(Y)["linear"]
+
+
+PRODUCTS = [  # in all steps together, and in each step
+    ("state-space", 2, 1), ("with-skips", 5, 2), ("cross-layer", 2, 5), ("delayed", 2, 3),
+    ("bidirectional", 4, 2), ("narx", 3, 2), ("jordan", 1, 2), ("lstm", 5, 4), ("gru", 4, 3),
+    ("encoder-decoder", 2, 4),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("name, at_once, each", PRODUCTS)
+def test_a_column_multiplies_step_by_step_only_what_recurs(name, at_once, each):
+    column = mt.column.NETWORKS[name](3, 4, 2)
+    assert [linears(column, T) for T in (5, 9)] == [at_once + 5 * each, at_once + 9 * each]
+
+
+def test_under_a_teacher_nothing_recurs_in_a_narx_network():
+    column = mt.column.narx(3, 4, 2)
+    assert [linears(column, T, teacher=np.ones((T, 2, 2))) for T in (5, 90)] == [5, 5]
 
 
 WINDOWS = [  # and how many columns they have in all, for 20 columns

@@ -13,8 +13,8 @@ from minitorch_rnn.column import (
     chunked,
     per_loss_window,
 )
+from minitorch_rnn.nn import ColumnNetwork, unroll
 from minitorch_rnn.nn import truncated as nn_truncated
-from minitorch_rnn.nn import unroll
 
 # What stands in a function, what a slip makes of it, and the network that must not agree then.
 SLIPS = {
@@ -74,23 +74,22 @@ SLIPS = {
     "relu lets everything through": (
         activations, "FUNCTIONS", "relu", lambda da, y, z: da, {"name": SHARED}),
     "the graph leaks through a blocked link": (
-        unroll.ColumnNetwork, "unroll", 'value.detach() if edge.gradient == "blocked"',
-        'value if edge.gradient == "blocked"', {"name": "jordan"}),
+        unroll.Link, "term", "value.detach() if self.blocked else", "", {"name": "jordan"}),
     "the graph is cut at every column": (
-        unroll.ColumnNetwork, "unroll", 'edge.gradient == "blocked"', "edge.delay > 0", {}),
+        unroll.Link, "term", "if self.blocked", "if self.offset", {}),
     "the graph is cut one column late": (
-        nn_truncated, "sweeps", "first=first", "first=first - 1 if first > 0 else first",
-        {"truncation": chunked(3)}),
-    "the graph sees its inputs in the wrong order": (
-        unroll.ColumnNetwork, "forward", "for t in range(T)]", "for t in reversed(range(T))]", {}),
+        nn_truncated, "sweeps", "max(first, 0)", "max(first - 1, 0)", {"truncation": chunked(3)}),
+    "the graph gives its outputs in the wrong order": (
+        ColumnNetwork, "forward", "].rows(0, T)", "].rows(0, T)[::-1]", {}),
     "the graph does not reach its history": (
-        unroll.ColumnNetwork, "_beginning", "self.history[owner]", "self.history[owner].detach()",
+        ColumnNetwork, "_beginning", "self.history[owner]", "self.history[owner].detach()",
         {}),
-    "the graph has its bias at t = 0 only": (
-        unroll.ColumnNetwork, "unroll", "if n in self.bias", "if n in self.bias and t == 0", {}),
+    "the graph adds its bias to every product": (
+        unroll, "_terms", "bias = None\n", "pass\n", {"name": "narx"}),
+    "the graph steps on what is known of another column": (
+        unroll.Unit, "at", "self.known[t]", "self.known[t - 1]", {}),
     "the graph adds up what it should multiply": (
-        unroll.ColumnNetwork, "unroll", "ops.multiply if product", "ops.add if product",
-        {"name": "gru"}),
+        unroll.Unit, "__init__", "ops.multiply if", "ops.add if", {"name": "gru"}),
     "RTRL forgets the past": (
         rtrl, "_next", "moved += np.einsum", "0 * np.einsum", {}),
     "RTRL carries derivatives over a blocked link": (

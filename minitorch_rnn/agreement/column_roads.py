@@ -5,12 +5,12 @@ from __future__ import annotations
 import copy
 import functools
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 
-from minitorch_rnn import backend, bptt, numeric, ops
+from minitorch_rnn import backend, bptt, numeric
 from minitorch_rnn.agreement import pytorch
 from minitorch_rnn.agreement.report import VALUE
 from minitorch_rnn.agreement.roads import Arrays, Skip, differences, finite
@@ -135,21 +135,21 @@ class Columns:
         with no_grad():
             forward = network(x, given, variant=self.variant)[0]  # what users call
 
-        def unroll(**window: Any) -> Any:
-            _, ready, histories, _ = network.prepared(x, given, variant=self.variant)
-            return network.unroll(ready, histories, offsets=offsets, **window)
-
-        whole = unroll()
-        Y = ops.stack([whole[column.output][t] for t in range(self.trace.T)])
-        value = finite(divergence, Y, D)
-        ends: Iterable[tuple[Tensor, Any]] = [(value, None)]
-        if self.truncation is not None:
-            ends = on_graph.sweeps(unroll, column.output, whole, value, Y, self.truncation)
-        for end, seed in ends:
-            found = grad(end, list(sources.values()), seed, allow_unused=True)
+        def add(end: Tensor, errors: Tensor | None = None) -> None:
+            found = grad(end, list(sources.values()), errors, allow_unused=True, retain_graph=True)
             for name, g in zip(sources, found, strict=True):
                 if g is not None:
                     total[name] += backend.to_numpy(g.data)
+
+        def value(Y: Tensor) -> Tensor:
+            return finite(divergence, Y, D)
+
+        _, ready, histories, _ = network.prepared(x, given, variant=self.variant)
+        if self.truncation is None:
+            lines = network.timelines(ready, histories, offsets=offsets)
+            add(value(lines[column.output].rows(0, self.trace.T)))
+        else:
+            on_graph.sweeps(network, column, ready, histories, value, self.truncation, add, offsets)
         return {VALUE: backend.to_numpy(forward.data)} | total
 
     def roads(self, divergence: Divergence, D: Any) -> dict[str, Callable[[], Arrays]]:

@@ -22,7 +22,7 @@ from minitorch_rnn.column import (
     jordan,
     phases,
 )
-from minitorch_rnn.nn import ColumnNetwork, RecurrentNetwork
+from minitorch_rnn.nn import GRU, LSTM, RNN, ColumnNetwork, RecurrentNetwork
 
 # All sizes differ, so that no axis can pass for another.
 T, B, I, H, O = 4, 2, 5, 3, 6
@@ -49,10 +49,10 @@ COLUMNS = _columns()
 
 
 def layers(seed: int = 0) -> Iterator[Agreement]:
-    """Agreements for RNNs of 1–3 layers, tanh and relu, with and without bias.
+    """Agreements for RNNs, tanh and relu, LSTMs and GRUs of 1–3 layers, with and without bias.
 
-    Each of these networks is verified under a divergence that is a sum over time and under one that
-    is not.
+    RNNs have an output layer; of bidirectional layers there are 1–2 of each kind. All are verified
+    under a divergence that is a sum over time and under one that is not.
     """
     pairs = {True: (("cross-entropy", "softmax"), ("squared total", "identity")),
              False: (("squared error", "identity"), ("soft worst step", "softmax"))}  # fmt: skip
@@ -68,6 +68,22 @@ def layers(seed: int = 0) -> Iterator[Agreement]:
                     break
             D = rng.dirichlet(np.ones(O), size=(T, B))
             yield verify(network, x, D, divergence, h_0)
+    gated = itertools.product((LSTM, GRU), (1, 2, 3), (True, False), (False,))
+    both_ways = itertools.product((RNN, LSTM, GRU), (1, 2), (True,), (True,))
+    for make, L, bias, both in (*gated, *both_ways):
+        for divergence in ("squared error", "soft worst step"):
+            yield _of_layer(
+                make(I, H, L, bias=bias, bidirectional=both, dtype="float64", rng=rng),
+                divergence,
+                rng,
+            )
+
+
+def _of_layer(layer: Any, divergence: str, rng: np.random.Generator) -> Agreement:
+    """The agreement of recurrent layers on data that are drawn."""
+    x, D = rng.normal(size=(T, B, I)), rng.normal(size=(T, B, layer.output_size))
+    shape = (layer.num_states, B, H)
+    return verify(layer, x, D, divergence, tuple(rng.normal(size=shape) for _ in layer.cell.states))
 
 
 def columns(

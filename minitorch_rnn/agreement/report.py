@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 
 # Digits asked for. Differences lose some to rounding, and float32 has seven to begin with.
 REQUIRED = {
-    "slides": 10.0, "explicit": 10.0, "differences": 6.0, "complex step": 10.0, "rtrl": 10.0,
-    "torch": 10.0,
+    "scan": 10.0, "slides": 10.0, "explicit": 10.0, "differences": 6.0, "complex step": 10.0,
+    "rtrl": 10.0, "torch": 10.0,
 }  # fmt: skip
 REQUIRED_FLOAT32 = 3.5
 
@@ -111,16 +111,17 @@ class Agreement(NamedTuple):
 
     def __str__(self) -> str:
         roads = [road for road in self.required if road not in self.skipped]
+        heads = [f"{_HEADS.get(road, road):>5}" for road in roads]
         width = max(len(quantity) for quantity in self.digits)
         lines = _wrapped(f"{self.title}: digits of agreement with the graph")
-        heads = (f"{_HEADS.get(road, road):>11}" for road in roads)
-        lines.append(" ".join([" " * width, *heads]))
+        lines.append("  ".join([" " * width, *heads]))
         for quantity, found in self.digits.items():
             cells = [f"{found[road]:.1f}" if road in found else "" for road in roads]
             if quantity in self.zero and self._row_agrees(found):
                 cells = ["0 = 0" if cell else "" for cell in cells]
             verdict = "" if self._row_agrees(found) else "  DISAGREES"
-            row = " ".join([f"{quantity:<{width}}", *(f"{cell:>11}" for cell in cells)])
+            placed = [f"{cell:>{len(head)}}" for cell, head in zip(cells, heads, strict=True)]
+            row = "  ".join([f"{quantity:<{width}}", *placed])
             lines.append((row + verdict).rstrip())
         if self.frozen:
             lines += _wrapped(f"differences and complex step hold memory fixed: {self.frozen}")

@@ -1,6 +1,7 @@
 """`verify`: every road to the gradient, run on one network and compared.
 
-    graph         autograd over the unrolled network: what training uses
+    graph         autograd over the unrolled network
+    scan          the fast road of recurrent layers: one node for a whole sequence
     slides        the explicit backpropagation through time of slide 94, on plain arrays
     explicit      the same for any column (slide 95)
     differences   central differences of order 8, knowing no derivative at all
@@ -8,9 +9,11 @@
     rtrl          real-time recurrent learning, forward in time
     torch         PyTorch, where it is installed
 
-The witnesses share with the graph the line that states the divergence, and those of a column what
-the column says of itself: the order of its nodes, where its edges read, the windows of a
-truncation. What the roads are of one kind of network, `layer_roads` and `column_roads` say.
+Recurrent layers are unrolled into the graph here; what training uses is scan. The witnesses share
+with the graph the line that states the divergence, and those of a column what the column says of
+itself: the order of its nodes, where its edges read, the windows of a truncation. Layers are
+columns, too: `layer_columns` says which. What the roads are of one kind of network, `layer_roads`
+and `column_roads` say.
 """
 
 from __future__ import annotations
@@ -31,7 +34,7 @@ from minitorch_rnn.column import Truncation, Variant
 from minitorch_rnn.column.variants import variant_of
 from minitorch_rnn.engine import raw
 from minitorch_rnn.errors import ShapeError
-from minitorch_rnn.nn import RNN, ColumnNetwork, RecurrentNetwork
+from minitorch_rnn.nn import GRU, LSTM, RNN, ColumnNetwork, RecurrentNetwork
 
 
 class Subject(Protocol):
@@ -54,7 +57,7 @@ class Subject(Protocol):
 
 
 def verify(
-    network: RNN | RecurrentNetwork | ColumnNetwork,
+    network: RNN | LSTM | GRU | RecurrentNetwork | ColumnNetwork,
     x: Any,
     targets: Any,
     divergence: Divergence | str | Callable[[Any, Any], Any],
@@ -67,13 +70,15 @@ def verify(
     """Compare the graph's gradients of `network` with every witness.
 
     Args:
-        network: a ColumnNetwork, a RecurrentNetwork, or an RNN, whose outputs are Y(t) = h(t,L).
+        network: a ColumnNetwork, a RecurrentNetwork, or an RNN, LSTM or GRU, whose outputs are
+            Y(t) = h(t,L), those of both directions side by side.
         x: inputs, (T, B, I), also for a `batch_first` network; of a column with several inputs a
             dictionary by node.
         targets: D, (T, B, O), or what the divergence takes.
         divergence: a name in `bptt.divergences.DIVERGENCES`, a `Divergence`, or any function of
             (Y, D) that runs on arrays as on Tensors; its dDIV/dY(t) is then found numerically.
-        h_0: of an RNN or RecurrentNetwork h(-1,l), (L, B, H); None is the learned state where the
+        h_0: of recurrent layers h(-1,l), (L, B, H), or (2L, B, H) with both directions of a layer
+            behind each other; of an LSTM the tuple (h_0, c_0). None is the learned state where the
             network has one, and else draws one, so that its gradient is tested away from zero.
         histories: the same for a column, by node, (K+F, B, n); drawn where the column says "given"
             and none comes.
@@ -82,9 +87,9 @@ def verify(
         truncation: cuts the gradients of a column off (`column.chunked` and others).
 
     Raises:
-        ShapeError: if targets and outputs differ in shape.
-        TypeError: if the network is of another kind (bidirectional or with dropout, it is to be a
-            ColumnNetwork), or the divergence does not run on arrays.
+        ShapeError: if targets and outputs differ in shape, or h_0 has not that of the states.
+        TypeError: if the network is of another kind, projects its states or is training with
+            dropout; or if the divergence does not run on arrays.
         ValueError: if the divergence or the variant has an unknown name.
         NonFiniteError: if the divergence has no finite value here.
 
@@ -99,6 +104,8 @@ def verify(
     >>> x, D = rng.normal(size=(4, 1, 2)), rng.dirichlet((1, 1), size=(4, 1))
     >>> mt.verify(network, x, D, "cross-entropy").agrees
     True
+    >>> mt.verify(mt.nn.LSTM(2, 2, rng=rng), x, D, "squared error").fewest["scan"] > 12
+    True
     >>> network = mt.nn.ColumnNetwork(mt.column.jordan(2, 3, 2), rng=rng)
     >>> mt.verify(network, x, D, "last output").frozen
     'Y(t-1)->m, m(t-1)->m'
@@ -112,17 +119,17 @@ def verify(
                 f"verify: truncation is {truncation!r}; column.chunked(k) and others make one."
             )
         subject = Columns(network, x, histories, variant, truncation)
-    elif isinstance(network, RNN | RecurrentNetwork):
+    elif isinstance(network, RNN | LSTM | GRU | RecurrentNetwork):
         if histories is not None or variant is not None or truncation is not None:
             raise TypeError(
                 f"verify: histories, variant and truncation belong to a ColumnNetwork, not to "
-                f"{network!r}; mt.column.state_space declares the same network."
+                f"{network!r}; mt.column.state_space, lstm and gru declare such networks."
             )
         subject = Layers(network, x, h_0)
     else:
         raise TypeError(
-            f"verify: got {network!r:.80}; an RNN, a RecurrentNetwork or a ColumnNetwork is needed "
-            "(of a Column, mt.nn.ColumnNetwork(column); LSTM and GRU are columns, too)."
+            f"verify: got {network!r:.80}; an RNN, LSTM or GRU, a RecurrentNetwork or a "
+            "ColumnNetwork is needed (of a Column, mt.nn.ColumnNetwork(column))."
         )
     Y = subject.outputs()
     known = named("verify", divergence) if isinstance(divergence, Divergence | str) else None

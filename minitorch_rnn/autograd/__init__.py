@@ -1,6 +1,7 @@
 """What one does with derivatives: take them, check them."""
 
 from minitorch_rnn.autograd.checkpoint import checkpoint
+from minitorch_rnn.autograd.checkpoint_sequence import checkpoint_sequence
 from minitorch_rnn.autograd.function import Context, Function
 from minitorch_rnn.autograd.functional import hessian, hvp, jacobian, jvp, vhp, vjp
 from minitorch_rnn.autograd.gradcheck import Check, gradcheck, gradgradcheck
@@ -8,6 +9,6 @@ from minitorch_rnn.autograd.gradients import grad
 from minitorch_rnn.engine import detect_anomaly, time_steps
 
 __all__ = [
-    "Check", "Context", "Function", "checkpoint", "detect_anomaly", "grad", "gradcheck",
-    "gradgradcheck", "hessian", "hvp", "jacobian", "jvp", "time_steps", "vhp", "vjp",
+    "Check", "Context", "Function", "checkpoint", "checkpoint_sequence", "detect_anomaly", "grad",
+    "gradcheck", "gradgradcheck", "hessian", "hvp", "jacobian", "jvp", "time_steps", "vhp", "vjp",
 ]  # fmt: skip

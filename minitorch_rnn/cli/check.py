@@ -22,9 +22,10 @@ from minitorch_rnn.errors import ColumnError
 
 _DESCRIPTION = """\
 Compare the graph's gradients with every other road to them: the slides' backpropagation through
-time, differences, the complex step, real-time recurrent learning and, where it is installed,
-PyTorch. Without options, for every network of the lecture, divergence and variant. The exit status
-is 1 if any quantity of any of them disagrees."""
+time, differences, the complex step, real-time recurrent learning, PyTorch where it is installed,
+and of recurrent layers the scan that trains them. Without options, for layers of every kind and for
+every network of the lecture, divergence and variant. The exit status is 1 if any quantity of any of
+them disagrees."""
 
 
 def add_to(commands: Commands) -> None:

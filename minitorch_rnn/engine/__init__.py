@@ -1,6 +1,6 @@
 """The engine: Tensor, `primitive`, the backward walk and whether anything is recorded."""
 
-from minitorch_rnn.engine.anomaly import detect_anomaly, time_steps
+from minitorch_rnn.engine.anomaly import detect_anomaly, detects_anomalies, time_steps
 from minitorch_rnn.engine.hooks import Handle
 from minitorch_rnn.engine.primitive import (
     REGISTRY,
@@ -25,9 +25,9 @@ from minitorch_rnn.engine.walk import Piece, backward, clone, returned, seed_of,
 
 __all__ = [
     "Handle", "Op", "Parameter", "Piece", "REGISTRY", "Tensor", "clone", "composite", "constant",
-    "detect_anomaly", "enable_grad", "is_grad_enabled", "joint", "kept", "no_grad", "primitive",
-    "raw", "record", "returned", "seed_of", "set_grad_enabled", "staying", "tensor", "time_steps",
-    "variadic", "walk",
+    "detect_anomaly", "detects_anomalies", "enable_grad", "is_grad_enabled", "joint", "kept",
+    "no_grad", "primitive", "raw", "record", "returned", "seed_of", "set_grad_enabled", "staying",
+    "tensor", "time_steps", "variadic", "walk",
 ]  # fmt: skip
 
 Tensor.backward = backward  # type: ignore[method-assign, assignment]

@@ -76,6 +76,11 @@ class detect_anomaly:
         quiet.__exit__(kind, error, trace)
 
 
+def detects_anomalies() -> bool:
+    """Whether anomaly mode is on: what is computed now should be looked at step by step."""
+    return made is not None
+
+
 def time_steps(steps: Iterable[int]) -> Iterator[int]:
     """The numbers of `steps`; anomaly mode knows which one a loop over them is at.
 

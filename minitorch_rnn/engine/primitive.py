@@ -53,6 +53,9 @@ class Op:
 
     def complete(self, args: tuple[Any, ...], named: dict[str, Any]) -> tuple[Any, ...]:
         """Positional arguments in the order of the array function, defaults filled in."""
+        missing = len(self.parameters) - len(args)
+        if not named and 0 <= missing <= len(self.defaults):
+            return args + self.defaults[len(self.defaults) - missing :]
         return _bind(self.name, self.parameters, self.defaults, args, named)
 
     def of_arity(self, arity: int) -> "Op":
@@ -154,44 +157,46 @@ def composite(function: Callable[..., Any]) -> Any:
 
 def apply(op: Op, args: tuple[Any, ...]) -> Any:
     """Compute `op`, and record it if an input requires a gradient and recording is on."""
-    inputs = args[: op.arity]
-    attrs = args[op.arity :]
+    inputs, attrs = args, args[op.arity :]
+    if attrs:
+        inputs = args[: op.arity]
     values = []
     any_tensor = tracked = constants = False
     for x in inputs:
         if isinstance(x, Tensor):
-            values.append(x._data)
             any_tensor = True
             if x._tracked:
                 tracked = True
             else:
                 constants = True
-        else:
-            if x.__class__ not in _NUMBERS:
-                constants = True
-                if backend.backend_of(x) is None or x.dtype.kind not in "biufc":
-                    x = _operand(op, x, inputs)
-            values.append(x)
+            x = x._data
+        elif x.__class__ not in _NUMBERS:
+            constants = True
+            if (
+                x.__class__ is not ndarray and backend.backend_of(x) is None
+            ) or x.dtype.kind not in "biufc":
+                x = _operand(op, x, inputs)
+        values.append(x)
     try:
-        y = op.forward(*values, *attrs)
+        y = op.forward(*values, *attrs) if attrs else op.forward(*values)
     except (TypeError, ValueError, IndexError) as cause:
         raise _explained(op, args, cause) from cause
     if not any_tensor:
         return y
     if anomaly.made is not None:
         anomaly.check_value(op.name, tuple(values), y)
-    if tracked and op.recorded and is_grad_enabled():
-        if constants:
-            inputs = tuple([kept(x, v) for x, v in zip(inputs, values, strict=True)])
-        if attrs:
-            attrs = tuple([a if a.__class__ in _NUMBERS else _settled(a) for a in attrs])
-        if y.dtype.kind != "f":
-            _check_carries(op, y, inputs)
-        y = node(y, op, inputs, attrs)
-        if anomaly.made is not None:
-            anomaly.note(y._index)
-        return y
-    return node(y, None, (), ())
+    if not (tracked and op.recorded and is_grad_enabled()):
+        return node(y, None, (), ())
+    if constants:
+        inputs = tuple(map(kept, inputs, values))
+    if attrs:
+        attrs = tuple([a if a.__class__ in _NUMBERS else _settled(a) for a in attrs])
+    if y.dtype.kind != "f":
+        _check_carries(op, y, inputs)
+    y = node(y, op, inputs, attrs)
+    if anomaly.made is not None:
+        anomaly.note(y._index)
+    return y
 
 
 def kept(x: Any, value: Any) -> Any:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import threading
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
@@ -209,21 +209,10 @@ class Tensor(Interchange):
 
         def keep(gradient: Tensor) -> None:
             if (tensor := me()) is not None:
-                tensor._accumulate(gradient)
+                accumulate([(tensor, gradient)])
 
         if self._op is not None:
             self._own_hooks()[RETAIN] = keep
-
-    def _check_grad(self) -> None:
-        if self.grad is not None and getattr(self.grad, "shape", None) != self.shape:
-            raise ShapeError(
-                f"backward: .grad was set to a {type(self.grad).__name__} of shape "
-                f"{getattr(self.grad, 'shape', None)}; a tensor of shape {self.shape} is needed."
-            )
-
-    def _accumulate(self, gradient: Tensor) -> None:
-        with _adding:  # walks of several threads may end in one leaf
-            self.grad = gradient if self.grad is None else self.grad + gradient
 
     # As a Python value ---------------------------------------------------------------------------
 
@@ -348,6 +337,23 @@ def node(data: Any, op: Op | None, inputs: tuple[Any, ...], attrs: tuple[Any, ..
     y.grad = None
     y._index = _tick()
     return y
+
+
+def accumulate(gradients: Sequence[tuple[Tensor, Tensor]]) -> None:
+    """Add each gradient to the `.grad` of its tensor; or none of them, if one cannot be added.
+
+    Raises:
+        ShapeError: if a `.grad` was set to something of another shape.
+    """
+    for x, _ in gradients:
+        if x.grad is not None and getattr(x.grad, "shape", None) != x.shape:
+            raise ShapeError(
+                f"backward: .grad was set to a {type(x.grad).__name__} of shape "
+                f"{getattr(x.grad, 'shape', None)}; a tensor of shape {x.shape} is needed."
+            )
+    with _adding:  # walks of several threads may end in one leaf
+        for x, gradient in gradients:
+            x.grad = gradient if x.grad is None else x.grad + gradient
 
 
 for _name in Elsewhere.NAMES:

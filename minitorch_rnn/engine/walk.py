@@ -13,7 +13,7 @@ from minitorch_rnn.engine import anomaly
 from minitorch_rnn.engine.primitive import mixed, primitive, raw
 from minitorch_rnn.engine.recording import enable_grad, is_grad_enabled
 from minitorch_rnn.engine.staying import check_staying
-from minitorch_rnn.engine.tensor import Tensor, constant
+from minitorch_rnn.engine.tensor import Tensor, accumulate, constant, node
 from minitorch_rnn.errors import BackendError, GraphError, ShapeError
 
 
@@ -37,13 +37,17 @@ def seed_of(output: Tensor, gradient: Any, create_graph: bool = False) -> Any:
             "requires_grad=True, or it was computed under no_grad()."
         )
     data = output._data
+    if isinstance(gradient, Tensor) and not create_graph:
+        seed = gradient._data
+        if type(seed) is type(data) and seed.shape == data.shape and seed.dtype == data.dtype:
+            return seed
     if gradient is None:
         if data.size != 1:
             raise GraphError(
                 f"backward: the output has shape {data.shape}, and a gradient is implied only for "
                 f"one element. Pass gradient= of shape {data.shape}, or reduce: y.sum().backward()."
             )
-        gradient = backend.namespace(data).ones(data.shape, dtype=data.dtype)
+        return backend.namespace(data).ones(data.shape, dtype=data.dtype)
     if create_graph and isinstance(gradient, Tensor):
         seed = gradient
     else:
@@ -125,128 +129,115 @@ def walk(
     found: dict[int, Tensor] = {}
     leaves: list[tuple[Tensor, Tensor]] = []
     waiting = _Waiting()
-    for y, seed in zip(outputs, seeds, strict=True):
+    for k, y in enumerate(outputs):
+        seed = seeds[k]
         if create_graph and not isinstance(seed, Tensor):
             seed = constant(clone(seed))  # rules will record it; the caller keeps his own
         waiting.add(y, seed)
-    while waiting.heap:
-        i, y, total, owned = waiting.newest()
+    heap, reached = waiting.heap, waiting.reached
+    while heap:
+        i = -heappop(heap)
+        y, total, owned = waiting.whole(i) if waiting.pieces else reached.pop(i)
+        leaf = y._op is None
         if y._hooks and i not in ends:
             total, owned = _after_hooks(y, total, create_graph), False
-        if (y._op is None) if wanted is None else (i in wanted):
-            mine = total if owned else clone(total)
-            mine = mine if isinstance(mine, Tensor) else constant(mine)
+        if leaf if wanted is None else (i in wanted):
+            mine = total
+            if not owned:
+                mine = clone(total) if isinstance(total, Tensor) else total.copy()
+            mine = mine if isinstance(mine, Tensor) else node(mine, None, (), ())
             if wanted is None:
                 leaves.append((y, mine))
             else:
                 found[i] = mine
-        if y._op is not None and i not in ends:
-            for x, g in _contributions(y, i, total, useful, create_graph):
-                if g.__class__ is not Piece and g.shape != x._data.shape:
-                    raise ShapeError(
-                        f"backward: a rule of {y._op.name!r} gave a gradient of shape {g.shape} "
-                        f"for an input of shape {x.shape}."
-                    )
-                waiting.add(x, g)
+        if not leaf and i not in ends:
+            _send_on(waiting, y, i, total, useful, create_graph)
             if not retain:
                 y._inputs = None
                 y._attrs = ()
                 if anomaly.made is not None:
                     anomaly.made.pop(i, None)
-    for leaf, _ in leaves:  # at the end: what raises on the way leaves every `.grad` as it was
-        leaf._check_grad()
-    for leaf, mine in leaves:
-        leaf._accumulate(mine)
+    accumulate(leaves)  # at the end: what raises on the way leaves every `.grad` as it was
     return found
 
 
 class _Waiting:
     """Tensors that a gradient has reached, by index, until all their users have been visited."""
 
-    __slots__ = ("heap", "nodes", "owned", "pieces", "totals")
+    __slots__ = ("heap", "pieces", "reached")
 
     def __init__(self) -> None:
-        self.nodes: dict[int, Tensor] = {}
-        self.totals: dict[int, Any] = {}  # the sum of what has arrived so far
+        # With the sum of what has arrived, and whether that was made here: it may be added to.
+        self.reached: dict[int, tuple[Tensor, Any, bool]] = {}
         self.pieces: dict[int, list[Piece]] = {}
-        self.owned: set[int] = set()  # totals that were made here: they may be added to in place
         self.heap: list[int] = []
 
     def add(self, x: Tensor, g: Any) -> None:
         """A gradient `g` arrives at `x`: assign first, then add, then add in place."""
         i = x._index
-        if i not in self.nodes:
-            self.nodes[i] = x
-            heappush(self.heap, -i)
         if g.__class__ is Piece:
             self.pieces.setdefault(i, []).append(g)
-            return
-        if g.dtype != x._data.dtype:
+            g = None
+        elif g.dtype != x._data.dtype:
             g = g.astype(x._data.dtype)
-        totals = self.totals
-        if i not in totals:
-            totals[i] = g
-        elif i in self.owned:
-            totals[i] += g
-        else:
-            totals[i] = totals[i] + g
-            self.owned.add(i)
+        reached = self.reached
+        if i not in reached:
+            heappush(self.heap, -i)
+            reached[i] = x, g, False
+        elif g is not None:
+            _, total, owned = reached[i]
+            if total is None:
+                total = g
+            elif owned:
+                total += g
+            else:
+                total, owned = total + g, True
+            reached[i] = x, total, owned
 
-    def newest(self) -> tuple[int, Tensor, Any, bool]:
-        """The newest tensor: its index, itself, its total, and whether nobody else has that."""
-        i = -heappop(self.heap)
-        y = self.nodes.pop(i)
+    def whole(self, i: int) -> tuple[Tensor, Any, bool]:
+        """The tensor with the index i, its total, pieces and all, and whether that was made here."""
+        y, total, owned = self.reached.pop(i)
         if i not in self.pieces:
-            return i, y, self.totals.pop(i), i in self.owned
+            return y, total, owned
         pieces = self.pieces.pop(i)
-        total = pieces[0].add(pieces, y)
-        if i in self.totals:
-            total = total + self.totals.pop(i)
-        return i, y, total, True
+        joined = pieces[0].add(pieces, y)
+        return y, joined if total is None else joined + total, True
 
 
-def _contributions(
-    y: Tensor, i: int, g: Any, useful: set[int] | None, create_graph: bool
-) -> list[tuple[Tensor, Any]]:
-    """What the gradient `g` of node `y` gives to each of its inputs."""
+def _send_on(
+    waiting: _Waiting, y: Tensor, i: int, g: Any, useful: set[int] | None, create_graph: bool
+) -> None:
+    """Give every input of node `y` its share of the gradient `g`."""
     op, inputs = y._op, y._inputs
     assert op is not None
     if inputs is None:
         raise _walked_before(y)
-    args = [y] if create_graph else [y._data]
-    for k, x in enumerate(inputs):
+    args, asked = [g, y if create_graph else y._data], []
+    for x in inputs:
+        ask = False
         if isinstance(x, Tensor):
             if x._index > i:
-                raise GraphError(
-                    f"backward: input {k} of {op.name!r} (shape {x.shape}) was changed in place "
-                    f"after {op.name!r} used it. Call backward() before the optimizer step."
-                )
-            args.append(x if create_graph else x._data)
-        else:
-            args.append(x)
-    args.extend(y._attrs)
-    if op.joint is not None:
-        wanted = [
-            isinstance(x, Tensor) and x._tracked and (useful is None or x._index in useful)
-            for x in inputs
-        ]
-        given = zip(inputs, wanted, op.joint(wanted, g, *args), strict=True)
-        found = [(x, gx) for x, asked, gx in given if asked and gx is not None]
-    else:
-        found = [
-            (x, rule(g, *args))
-            for x, rule in zip(inputs, op.rules, strict=True)
-            if rule is not None
-            and isinstance(x, Tensor)
-            and x._tracked
-            and (useful is None or x._index in useful)
-        ]
-    if anomaly.made is not None:
-        for x, gx in found:
-            k = [x is given for given in inputs].index(True)
-            gx = gx.gradient if gx.__class__ is Piece else gx
-            anomaly.check_gradient(op.name, i, k, raw(g), raw(gx))
-    return found
+                raise _changed_since(y, x)
+            ask = x._tracked and (useful is None or x._index in useful)
+            if not create_graph:
+                x = x._data
+        asked.append(ask)
+        args.append(x)
+    args += y._attrs
+    given = op.rules if op.joint is None else op.joint(asked, *args)
+    for k, ask in enumerate(asked):
+        if not ask or given[k] is None:
+            continue
+        x, gx = inputs[k], given[k](*args) if op.joint is None else given[k]
+        if anomaly.made is not None:
+            part = gx.gradient if gx.__class__ is Piece else gx
+            anomaly.check_gradient(op.name, i, k, raw(g), raw(part))
+        if gx.__class__ is not Piece and gx.shape != x._data.shape:
+            raise ShapeError(
+                f"backward: a rule of {op.name!r} gave a gradient of shape {gx.shape} "
+                f"for an input of shape {x.shape}."
+            )
+        waiting.add(x, gx)
 
 
 def _after_hooks(y: Tensor, total: Any, create_graph: bool) -> Any:
@@ -307,6 +298,15 @@ def _leading_to(
         if i in wanted or any(isinstance(x, Tensor) and x._index in useful for x in inputs):
             useful.add(i)
     return useful
+
+
+def _changed_since(y: Tensor, x: Tensor) -> GraphError:
+    assert y._op is not None and y._inputs is not None
+    k, name = [x is given for given in y._inputs].index(True), y._op.name
+    return GraphError(
+        f"backward: input {k} of {name!r} (shape {x.shape}) was changed in place "
+        f"after {name!r} used it. Call backward() before the optimizer step."
+    )
 
 
 def _walked_before(y: Tensor) -> GraphError:

@@ -18,6 +18,7 @@ from minitorch_rnn.nn.activations import (
 )
 from minitorch_rnn.nn.cells import GRUCell, LSTMCell, RNNCell
 from minitorch_rnn.nn.classification import cross_entropy, nll_loss
+from minitorch_rnn.nn.column_network import ColumnNetwork
 from minitorch_rnn.nn.containers import ModuleDict, ModuleList, Sequential
 from minitorch_rnn.nn.criteria import (
     BCELoss,
@@ -51,7 +52,6 @@ from minitorch_rnn.nn.normalization import LayerNorm
 from minitorch_rnn.nn.rnn import GRU, LSTM, RNN
 from minitorch_rnn.nn.stateless import functional_call
 from minitorch_rnn.nn.truncated import truncated_backward
-from minitorch_rnn.nn.unroll import ColumnNetwork
 
 __all__ = [
     "BCELoss", "BCEWithLogitsLoss", "CTCLoss", "ColumnNetwork", "CrossEntropyLoss",

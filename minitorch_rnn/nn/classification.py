@@ -18,7 +18,15 @@ import numpy as np
 
 from minitorch_rnn import ops
 from minitorch_rnn.backend import backend_of, namespace
-from minitorch_rnn.engine import Tensor, composite, raw
+from minitorch_rnn.engine import (
+    Tensor,
+    composite,
+    constant,
+    is_grad_enabled,
+    joint,
+    raw,
+    record,
+)
 from minitorch_rnn.engine.primitive import mixed
 from minitorch_rnn.errors import BackendError, DTypeError, ShapeError
 from minitorch_rnn.nn.losses import (
@@ -81,6 +89,10 @@ def cross_entropy(
     given = raw(targets) if backend_of(raw(targets)) else np.asarray(targets)
     if given.dtype.kind != "f" or given.shape != z.shape or not z.ndim:
         z, classes, kept = _labelled(name, "logits", z, targets, ignore_index, axis)
+        if weight is None and not label_smoothing:
+            losses = _cross_entropy(z, classes)
+            losses = losses if kept is None else ops.where(kept, losses, 0.0)
+            return reduced(losses, reduction, name, kept=kept)
         log_p = ops.log_softmax(z)
         return _of_classes(name, log_p, classes, kept, weight, reduction, label_smoothing)
     if ignore_index >= 0:
@@ -118,11 +130,14 @@ def nll_loss(
     return _of_classes(name, log_p, classes, kept, weight, reduction)
 
 
-def integers(name: str, what: str, values: Any, like: Tensor, otherwise: str = "") -> Any:
+def integers(
+    name: str, what: str, values: Any, like: Tensor, classes: tuple[int, ...] | None = None
+) -> Any:
     """`values` as an int64 array: of the host, or of the device on which `like` lives too.
 
     Raises:
-        DTypeError: if they are not integers; `otherwise` says what would do as well.
+        DTypeError: if they are not integers; with `classes`, the shape of those, the error says
+            that probabilities would do as well.
         BackendError: if they are on a device and `like` is not.
     """
     array = raw(values)
@@ -132,6 +147,9 @@ def integers(name: str, what: str, values: Any, like: Tensor, otherwise: str = "
     if not isinstance(array, np.ndarray) and isinstance(raw(like), np.ndarray):
         raise BackendError(mixed(name, (like, values)))
     if array.dtype.kind not in "iu":
+        otherwise = ""
+        if classes is not None:
+            otherwise = f" of shape {classes}, or probabilities of shape {like.shape}"
         raise DTypeError(
             f"{name}: {what} are {array.dtype} of shape {array.shape}; needed are integers"
             f"{otherwise}."
@@ -149,8 +167,7 @@ def _labelled(
     if x.ndim:
         axis = axis_of(name, x, axis)  # type: ignore[no-untyped-call]
     needed = x.shape[:axis] + x.shape[axis + 1 :] if x.ndim else ()
-    otherwise = f" of shape {needed}, or probabilities of shape {x.shape}"
-    classes = integers(name, "targets", targets, x, otherwise if what == "logits" else "")
+    classes = integers(name, "targets", targets, x, needed if what == "logits" else None)
     if not x.ndim or classes.shape != needed:
         fits = [k for k in range(x.ndim) if x.shape[:k] + x.shape[k + 1 :] == classes.shape]
         raise ShapeError(
@@ -160,8 +177,12 @@ def _labelled(
         )
     n = x.shape[axis]
     x = x if axis == x.ndim - 1 else ops.moveaxis(x, axis, -1)
-    kept, known = classes != ignore_index, (classes >= 0) & (classes < n)
     on_host, xp = isinstance(classes, np.ndarray), namespace(raw(x))
+    # As unsigned numbers the negative ones are the largest: one look finds all that are no class.
+    plain = on_host and not 0 <= ignore_index < n and classes.size
+    if plain and classes.view(np.uint64).max() < n:
+        return x, xp.asarray(classes), None
+    kept, known = classes != ignore_index, (classes >= 0) & (classes < n)
     if on_host and (wrong := classes[kept & ~known]).size:
         raise IndexError(
             f"{name}: target {wrong[0]} is not one of {n} classes, 0 … {n - 1}; "
@@ -174,6 +195,39 @@ def _labelled(
     if not on_host:  # nobody waits for a device to look: an unknown class makes the loss nan
         x = ops.where((known | ~kept)[..., None], x, math.nan)
     return x, xp.where(kept & known, classes, 0), kept
+
+
+def _cross_entropy(z: Tensor, classes: Any) -> Tensor:
+    """-ln softmax(z)_c of the class c of each step, as one node of the graph."""
+    n, O = classes.size, z.shape[-1]
+    log_p = ops.log_softmax(z._data.reshape((n, O))).reshape(-1)
+    places = namespace(log_p).arange(0, n * O, O) + classes.reshape(-1)  # in the flat log_p
+    losses = -log_p[places].reshape(classes.shape)
+    if not (z.requires_grad and is_grad_enabled()):
+        return constant(losses)
+    return record(_CROSS_ENTROPY, losses, (z,), (log_p, places))
+
+
+def _cross_entropy_rule(
+    wanted: list[bool], g: Any, y: Any, z: Any, log_p: Any, places: Any
+) -> list[Any]:
+    # Of each step the gradient is softmax(z) - D, where D is 1 at its class and 0 elsewhere.
+    xp, n, O = namespace(log_p), len(places), z.shape[-1]
+    g = g.reshape((n, 1))
+    if isinstance(y, Tensor):
+        D = xp.zeros_like(log_p)
+        D[places] = 1.0
+        return [
+            ((ops.softmax(z.reshape((n, O))) - constant(D.reshape((n, O)))) * g).reshape(z.shape)
+        ]
+    gz = xp.exp(log_p)
+    gz[places] -= 1.0
+    gz = gz.reshape((n, O))
+    gz *= g
+    return [gz.reshape(z.shape)]
+
+
+_CROSS_ENTROPY = joint("cross_entropy", _cross_entropy_rule)
 
 
 def _of_classes(

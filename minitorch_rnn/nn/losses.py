@@ -225,6 +225,11 @@ def reduced(
         weights: what each step counts in a mean, of the losses' shape; None is 1, or `kept`.
         kept: an array of booleans of that shape: which steps count at all; None is all.
     """
+    if weights is None and kept is None and losses.size:
+        if reduction == "mean":
+            return losses.mean()
+        if reduction == "sum":
+            return losses.sum()
     if not losses.ndim and reduction == "mean":  # one step is averaged too: its weight cancels
         losses = losses.reshape(1)
         weights, kept = (a if a is None else a.reshape(1) for a in (weights, kept))

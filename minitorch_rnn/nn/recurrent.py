@@ -1,27 +1,39 @@
-"""RNNBase: layers of a cell, unrolled over time into the graph; RNN, LSTM and GRU are its kinds."""
+"""RNNBase: layers of a cell over a whole sequence; RNN, LSTM and GRU are its kinds."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from functools import cache, partial
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from minitorch_rnn import backend, ops
-from minitorch_rnn.engine import Parameter, Tensor, constant, raw, time_steps
+from minitorch_rnn.engine import Parameter, Tensor, constant, detects_anomalies, raw
 from minitorch_rnn.errors import ShapeError
 from minitorch_rnn.nn import init
 from minitorch_rnn.nn.cells import CELLS, Cell
 from minitorch_rnn.nn.dropout import dropout
 from minitorch_rnn.nn.module import Module, as_input
+from minitorch_rnn.nn.scan import Run, scan
 from minitorch_rnn.nn.sequences import (
     checked_lengths,
     is_list_of_sequences,
     pad_sequence,
     unpad_sequence,
 )
+from minitorch_rnn.nn.steps import stepped
 
 _WEIGHTS = ("weight_ih", "weight_hh", "bias_ih", "bias_hh", "weight_hr")
+
+
+@cache
+def _names(k: int, directions: int, projects: bool) -> tuple[str, ...]:
+    """The names of the parameters of layer, or of layer and direction, k."""
+    layer, reverse = divmod(k, directions)
+    suffix = f"_l{layer}{'_reverse' if reverse else ''}"
+    return tuple([name + suffix for name in (_WEIGHTS if projects else _WEIGHTS[:4])])
 
 
 class Unrolled(NamedTuple):
@@ -63,6 +75,7 @@ class RNNBase(Module):
         bidirectional: bool,
         proj_size: int,
         initial_state: str,
+        road: str,
         dtype: Any,
         rng: np.random.Generator | None,
     ) -> None:
@@ -71,6 +84,8 @@ class RNNBase(Module):
             raise ValueError(
                 f"{name}: initial_state is {initial_state!r}; known are 'zeros' and 'learned'."
             )
+        if road not in ("scan", "graph"):
+            raise ValueError(f"{name}: road is {road!r}; known are 'scan' and 'graph'.")
         sizes = (input_size, hidden_size, num_layers, proj_size)
         if not all(isinstance(n, int | np.integer) for n in sizes):
             raise TypeError(f"{name}: sizes are {sizes}; integers are needed.")
@@ -90,12 +105,14 @@ class RNNBase(Module):
         self.input_size, self.hidden_size, self.num_layers = input_size, hidden_size, num_layers
         self.bias, self.batch_first, self.dropout = bias, batch_first, dropout
         self.bidirectional, self.proj_size = bidirectional, proj_size
-        self.initial_state, self.rng = initial_state, rng
+        self.initial_state, self.road, self.rng = initial_state, road, rng
         bound = 1 / math.sqrt(hidden_size)
         for k in range(self.num_states):
-            for weight, shape in self._shapes(k // self.num_directions).items():
-                parameter = init.uniform(*shape, bound=bound, dtype=dtype, rng=rng)
-                setattr(self, weight + self._suffix(k), parameter)
+            shapes = self._shapes(k // self.num_directions)
+            for name in _names(k, self.num_directions, proj_size > 0):
+                if shape := shapes.get(name.partition("_l")[0]):
+                    parameter = init.uniform(*shape, bound=bound, dtype=dtype, rng=rng)
+                    setattr(self, name, parameter)
         if initial_state == "learned":
             for state in self.cell.states:
                 shape = (self.num_states, self._size_of(state))
@@ -136,21 +153,17 @@ class RNNBase(Module):
             shapes["weight_hr"] = (self.proj_size, self.hidden_size)
         return shapes
 
-    def _suffix(self, k: int) -> str:
-        layer, reverse = divmod(k, self.num_directions)
-        return f"_l{layer}{'_reverse' if reverse else ''}"
-
     def weights(self, k: int) -> tuple[Any, ...]:
         """What the cell's step takes after the state, of layer (or layer and direction) k.
 
         weight_ih, weight_hh, bias_ih and bias_hh, None for no bias, and weight_hr if there is one.
         """
-        names = _WEIGHTS if self.proj_size else _WEIGHTS[:4]
-        return tuple([getattr(self, name + self._suffix(k), None) for name in names])
+        names = _names(k, self.num_directions, self.proj_size > 0)
+        return tuple([getattr(self, name, None) for name in names])
 
     @property
     def _like(self) -> Any:
-        return self.weights(0)[0]
+        return getattr(self, "weight_ih_l0")  # noqa: B009
 
     def forward(self, x: Any, hx: Any = None, lengths: Any = None) -> tuple[Any, Any]:
         """Run the layers over x.
@@ -169,10 +182,12 @@ class RNNBase(Module):
             by side; for a list of sequences a list. And the state of every layer at its last step,
             laid out like hx.
         """
-        return self.unroll(x, hx, lengths)[:2]
+        x, state, counts, layout = self._prepared(x, hx, lengths)
+        direction = self._scanned if self._scans(x) else self._stepped
+        return self._laid_out(*self._layers(x, state, counts, direction), layout)
 
     def unroll(self, x: Any, hx: Any = None, lengths: Any = None) -> Unrolled:
-        """As calling the layer, with every state of every layer beside it.
+        """As calling the layer, step by step, with every state of every layer beside it.
 
         >>> import minitorch_rnn as mt
         >>> run = mt.nn.LSTM(3, 5, num_layers=2).unroll(mt.ones(7, 4, 3)).retain_grad()
@@ -180,6 +195,81 @@ class RNNBase(Module):
         >>> run.states["c"][0][6].grad.shape  # of the first layer's c at t = 6
         (4, 5)
         """
+        x, state, counts, layout = self._prepared(x, hx, lengths)
+        runs: list[list[tuple[Tensor, ...]]] = []
+        found = self._layers(x, state, counts, partial(self._stepped, runs=runs))
+        states = {
+            name: [[s[i] for s in run] for run in runs] for i, name in enumerate(self.cell.states)
+        }
+        return Unrolled(*self._laid_out(*found, layout), states)
+
+    def _scans(self, x: Tensor) -> bool:
+        """Whether x can take the fast road."""
+        T, B = x.shape[:2]
+        return (
+            self.road == "scan" and T > 1 and B > 0 and not self.proj_size
+            and x.dtype.kind == "f" and x.dtype.itemsize >= 4 and not detects_anomalies()
+        )  # fmt: skip
+
+    def _layers(
+        self,
+        x: Tensor,
+        state: list[tuple[Tensor, ...]],
+        counts: np.ndarray | None,
+        direction: Callable[..., tuple[Tensor, tuple[Tensor, ...]]],
+    ) -> tuple[Tensor, list[tuple[Tensor, ...]]]:
+        """h(t) of the top layer for all t, and the last states by k, each (1, B, H)."""
+        last = []
+        for layer in range(self.num_layers):
+            if layer and self.dropout and self.training:
+                x = dropout(x, self.dropout, rng=self.rng)
+            outputs = []
+            for k in range(layer * self.num_directions, (layer + 1) * self.num_directions):
+                output, ending = direction(k, x, state[k], counts)
+                outputs.append(output)
+                last.append(ending)
+            x = outputs[0] if len(outputs) == 1 else ops.concatenate(outputs, axis=-1)
+        return x, last
+
+    def _scanned(
+        self, k: int, x: Tensor, state: tuple[Tensor, ...], counts: np.ndarray | None
+    ) -> tuple[Tensor, tuple[Tensor, ...]]:
+        reverse, weights = k % self.num_directions > 0, self.weights(k)
+        if not self._as_built(x, state, weights):  # the operations promote, or say what is wrong
+            return self._stepped(k, x, state, counts)
+        run = Run(self.mode, reverse, counts, partial(_unrolled, self.cell, reverse, counts))
+        return scan(run, x, state, weights)
+
+    def _as_built(self, x: Tensor, state: tuple[Tensor, ...], weights: tuple[Any, ...]) -> bool:
+        """Whether nobody has replaced parameters by others of another shape or dtype."""
+        weight_ih, weight_hh, bias_ih, bias_hh = weights
+        rows = self.cell.gates * self.hidden_size
+        return (
+            weight_ih.shape == (rows, x.shape[2])
+            and weight_hh.shape == (rows, self.hidden_size)
+            and (bias_ih is None) == (bias_hh is None)
+            and all([b is None or b.shape == (rows,) for b in (bias_ih, bias_hh)])
+            and all([p is None or p.dtype == x.dtype for p in (*weights, *state)])
+        )
+
+    def _stepped(
+        self,
+        k: int,
+        x: Tensor,
+        state: tuple[Tensor, ...],
+        counts: np.ndarray | None,
+        runs: list[Any] | None = None,
+    ) -> tuple[Tensor, tuple[Tensor, ...]]:
+        reverse = k % self.num_directions > 0
+        run, output, last = stepped(self.cell, reverse, counts, x, state, self.weights(k))
+        if runs is not None:
+            runs.append(run)
+        return output, last
+
+    def _prepared(
+        self, x: Any, hx: Any, lengths: Any
+    ) -> tuple[Tensor, list[tuple[Tensor, ...]], np.ndarray | None, Any]:
+        """x as (T, B, I), the states by k, lengths as they count; and how x was laid out."""
         sequences = is_list_of_sequences(x)
         if sequences:
             if lengths is not None:
@@ -196,60 +286,30 @@ class RNNBase(Module):
         x, single = self._time_first(x, self.batch_first and not sequences)
         T, B = x.shape[:2]
         state = self._initial_states(hx, B, single)
-        alive = self._alive(lengths, T, B)
-        if any(mask is not None for mask in alive):  # behind the end x is 0, whatever it holds
-            xp = backend.namespace(raw(self._like))
-            everywhere = xp.ones((B, 1), dtype=bool)
-            kept = xp.stack([everywhere if mask is None else mask for mask in alive])
-            x = ops.where(kept, x, 0.0)
-        steps, states = self._layers([x[t] for t in range(T)], state, alive)
-        last = [ops.stack(several) for several in zip(*state, strict=True)]
-        output: Any = ops.stack(steps)
-        if sequences:
-            output = unpad_sequence(output, lengths)
-        elif single:
-            output, last = output.squeeze(1), [s.squeeze(1) for s in last]
-        elif self.batch_first:
+        layout = lengths if sequences else "T" if single else "BT" if self.batch_first else "TB"
+        if lengths is None:
+            return x, state, None, layout
+        counts = checked_lengths(repr(self), lengths, T, B)
+        if (counts == T).all():
+            return x, state, None, layout
+        xp = backend.namespace(raw(self._like))
+        going = xp.asarray(np.arange(T)[:, None, None] < counts[:, None])
+        return ops.where(going, x, 0.0), state, counts, layout  # behind the end 0, whatever it held
+
+    def _laid_out(
+        self, output: Any, last: list[tuple[Tensor, ...]], layout: Any
+    ) -> tuple[Any, Any]:
+        states = [
+            several[0] if len(several) == 1 else ops.concatenate(several)
+            for several in zip(*last, strict=True)
+        ]
+        if layout == "T":
+            output, states = output.squeeze(1), [s.squeeze(1) for s in states]
+        elif layout == "BT":
             output = output.swapaxes(0, 1)
-        return Unrolled(output, tuple(last) if len(last) > 1 else last[0], states)
-
-    def _layers(
-        self, steps: list[Tensor], state: list[tuple[Tensor, ...]], alive: list[Any]
-    ) -> tuple[list[Tensor], dict[str, list[list[Tensor]]]]:
-        """What the top layer gives, by t, and all states by name, k and t; `state` moves on."""
-        found: dict[str, list[Any]] = {name: [] for name in self.cell.states}
-        for layer in range(self.num_layers):
-            if layer and self.dropout and self.training:
-                steps = [dropout(h, self.dropout, rng=self.rng) for h in steps]
-            directions = []
-            for k in range(layer * self.num_directions, (layer + 1) * self.num_directions):
-                run, state[k] = self._direction(k, steps, state[k], alive)
-                for i, name in enumerate(self.cell.states):
-                    found[name].append([s[i] for s in run])
-                directions.append([s[0] for s in run])
-            joined = [
-                h[0] if len(h) == 1 else ops.concatenate(h, axis=-1)
-                for h in zip(*directions, strict=True)
-            ]
-            steps = _masked(joined, alive)
-        return steps, found
-
-    def _direction(
-        self, k: int, steps: list[Tensor], state: tuple[Tensor, ...], alive: list[Any]
-    ) -> tuple[list[tuple[Tensor, ...]], tuple[Tensor, ...]]:
-        """The states of one layer in one direction, by t, and the one it ends with.
-
-        A sequence that has ended, or of the reverse direction one that has not begun, keeps its
-        state: so the reverse direction begins at the end of each sequence.
-        """
-        T, weights = len(steps), self.weights(k)
-        run: list[tuple[Tensor, ...]] = [state] * T
-        for t in time_steps(range(T)[::-1] if k % self.num_directions else range(T)):
-            run[t] = new = self.cell.step(steps[t], state, *weights)
-            if alive[t] is not None:
-                new = tuple([ops.where(alive[t], n, s) for n, s in zip(new, state, strict=True)])
-            state = new
-        return run, state
+        elif layout != "TB":
+            output = unpad_sequence(output, layout)
+        return output, tuple(states) if len(states) > 1 else states[0]
 
     def _time_first(self, x: Tensor, batch_first: bool) -> tuple[Tensor, bool]:
         """x as (T, B, I), and whether there was no B."""
@@ -273,18 +333,13 @@ class RNNBase(Module):
             return x.unsqueeze(1), True
         return x.swapaxes(0, 1) if batch_first else x, False
 
-    def _alive(self, lengths: Any, T: int, B: int) -> list[Any]:
-        """By t, which sequences have not ended, (B, 1); None where all go on."""
-        if lengths is None:
-            return [None] * T
-        counts = checked_lengths(repr(self), lengths, T, B)
-        xp = backend.namespace(raw(self._like))
-        shortest = counts.min(initial=T)
-        return [None if t < shortest else xp.asarray(counts[:, None] > t) for t in range(T)]
-
     def _initial_states(self, hx: Any, batch: int, single: bool) -> list[tuple[Tensor, ...]]:
         """The state before the first step, by k; one (B, H) tensor for each name."""
         names = self.cell.states
+        if hx is None and self.initial_state == "zeros":
+            return [tuple([self._zeros((batch, self._size_of(n))) for n in names])] * (
+                self.num_states
+            )
         if isinstance(hx, list | tuple) and hx and all(isinstance(n, int) for n in hx):
             raise ShapeError(f"{self!r}: hx is {hx}; lengths go by their name: lengths={hx}.")
         if len(names) == 1 and isinstance(hx, tuple):
@@ -303,12 +358,13 @@ class RNNBase(Module):
         ]
         return [tuple([state[k] for state in found]) for k in range(self.num_states)]
 
+    def _zeros(self, shape: tuple[int, ...]) -> Tensor:
+        return constant(backend.namespace(raw(self._like)).zeros(shape, self._like.dtype))
+
     def _initial(self, name: str, value: Any, shape: tuple[int, ...], single: bool) -> Tensor:
         if value is None:
-            if self.initial_state == "learned":
-                learned: Tensor = ops.broadcast_to(getattr(self, name).unsqueeze(1), shape)
-                return learned
-            return constant(backend.namespace(raw(self._like)).zeros(shape, self._like.dtype))
+            learned: Tensor = ops.broadcast_to(getattr(self, name).unsqueeze(1), shape)
+            return learned
         state = as_input(self, name, value, self._like)
         needed = (shape[0], shape[2]) if single else shape
         if state.shape != needed:
@@ -326,15 +382,12 @@ class RNNBase(Module):
         told = f"{type(self).__name__}(input_size={self.input_size}, hidden_size={self.hidden_size}"
         defaults = {"num_layers": 1, "nonlinearity": "tanh", "bias": True, "batch_first": False,
                     "dropout": 0.0, "bidirectional": False, "proj_size": 0,
-                    "initial_state": "zeros"}  # fmt: skip
+                    "initial_state": "zeros", "road": "scan"}  # fmt: skip
         for name, default in defaults.items():
             if (value := getattr(self, name, default)) != default:
                 told += f", {name}={value!r}"
         return told + ")"
 
 
-def _masked(steps: list[Tensor], alive: list[Any]) -> list[Tensor]:
-    """The values at every t, 0 for sequences that have ended."""
-    return [
-        h if mask is None else ops.where(mask, h, 0.0) for h, mask in zip(steps, alive, strict=True)
-    ]
+def _unrolled(cell: Cell, reverse: bool, counts: Any, *given: Any) -> tuple[Any, Any]:
+    return stepped(cell, reverse, counts, *given)[1:]

@@ -28,6 +28,10 @@ class RNN(RNNBase):
             above sees both, (2H).
         initial_state: "zeros", or "learned" for a parameter `h_0` (L, H) that all sequences share,
             h(-1) of slide 69; used when a call gives none.
+        road: "scan" makes each layer and direction one operation of the graph, "graph" unrolls it
+            step by step. Values and gradients are the same; "scan" is faster. Where the gradient
+            itself is differentiated, with a projection, and while anomalies are looked for, layers
+            are unrolled anyway.
         dtype: of the parameters; None is the default dtype.
         rng: draws the initial values and the dropped units; None is the default generator.
 
@@ -60,13 +64,14 @@ class RNN(RNNBase):
         bidirectional: bool = False,
         *,
         initial_state: str = "zeros",
+        road: str = "scan",
         dtype: Any = None,
         rng: np.random.Generator | None = None,
     ) -> None:
         check_nonlinearity("RNN", nonlinearity)
         super().__init__(
             nonlinearity, input_size, hidden_size, num_layers, bias, batch_first, dropout,
-            bidirectional, 0, initial_state, dtype, rng,
+            bidirectional, 0, initial_state, road, dtype, rng,
         )  # fmt: skip
 
     @property
@@ -84,7 +89,7 @@ class LSTM(RNNBase):
     Args:
         proj_size: P; h(t) is then W_hr (o tanh(c(t))), P values. 0 is none.
         input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional,
-            initial_state, dtype, rng: as in `RNN`; a learned state has a `c_0` (L, H) too.
+            initial_state, road, dtype, rng: as in `RNN`; a learned state has a `c_0` (L, H) too.
 
     Attributes:
         weight_ih_l0, …: (4H, I), (4H, H) above; weight_hh_l0, …: (4H, H); bias_ih_l0, bias_hh_l0,
@@ -118,12 +123,13 @@ class LSTM(RNNBase):
         proj_size: int = 0,
         *,
         initial_state: str = "zeros",
+        road: str = "scan",
         dtype: Any = None,
         rng: np.random.Generator | None = None,
     ) -> None:
         super().__init__(
             "lstm", input_size, hidden_size, num_layers, bias, batch_first, dropout,
-            bidirectional, proj_size, initial_state, dtype, rng,
+            bidirectional, proj_size, initial_state, road, dtype, rng,
         )  # fmt: skip
 
 
@@ -135,7 +141,7 @@ class GRU(RNNBase):
 
     Args:
         input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional,
-            initial_state, dtype, rng: as in `RNN`.
+            initial_state, road, dtype, rng: as in `RNN`.
 
     Attributes:
         weight_ih_l0, …: (3H, I), (3H, H) above; weight_hh_l0, …: (3H, H); bias_ih_l0, bias_hh_l0,
@@ -164,10 +170,11 @@ class GRU(RNNBase):
         bidirectional: bool = False,
         *,
         initial_state: str = "zeros",
+        road: str = "scan",
         dtype: Any = None,
         rng: np.random.Generator | None = None,
     ) -> None:
         super().__init__(
             "gru", input_size, hidden_size, num_layers, bias, batch_first, dropout,
-            bidirectional, 0, initial_state, dtype, rng,
+            bidirectional, 0, initial_state, road, dtype, rng,
         )  # fmt: skip

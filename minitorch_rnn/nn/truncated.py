@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from minitorch_rnn import ops
 from minitorch_rnn.autograd import grad
-from minitorch_rnn.column import Truncation, Variant
+from minitorch_rnn.column import Column, Truncation, Variant, Window
 from minitorch_rnn.column.data import check_forward
-from minitorch_rnn.engine import Tensor, constant
+from minitorch_rnn.engine import Tensor, constant, no_grad
 from minitorch_rnn.errors import GraphError
-from minitorch_rnn.nn.unroll import ColumnNetwork
-
-Unrolled = dict[str, dict[int, Tensor]]
+from minitorch_rnn.nn.column_network import ColumnNetwork
 
 
 def truncated_backward(
@@ -42,8 +39,9 @@ def truncated_backward(
         ColumnError: if a node runs backward in time: it has no past to be cut off.
         GraphError: if no gradient reaches the outputs.
 
-    Each window is unrolled again, from its first column to its last. To train on long streams in
-    chunks, pass the state on:
+    A first pass computes the values and no graph. Then each window is computed again, from its
+    first column to its last, and its graph is given up before the next: under `chunked(k)`, k
+    columns of it are alive at a time. To train on long streams in chunks, pass the state on:
     ``Y, last = network(chunk, {n: h.detach() for n, h in last.items()})``.
 
     >>> import minitorch_rnn as mt
@@ -61,48 +59,72 @@ def truncated_backward(
     check_forward(network.column, f"{network!r}: {truncation.name}")
     column, inputs, given, single = network.prepared(x, histories, teacher, variant)
 
-    def unroll(**window: Any) -> Unrolled:
-        return network.unroll(inputs, given, column=column, **window)
+    def of_outputs(Y: Tensor) -> Tensor:
+        value = loss(Y.squeeze(1) if single else Y)
+        if not isinstance(value, Tensor):
+            raise TypeError(
+                f"truncated_backward: loss gave {type(value).__name__}; a Tensor of the outputs is "
+                "needed."
+            )
+        return value
 
-    whole = unroll()
-    T = len(next(iter(inputs.values())))
-    Y = ops.stack([whole[column.output][t] for t in range(T)])
-    value = loss(Y.squeeze(1) if single else Y)
-    if not isinstance(value, Tensor):
-        raise TypeError(
-            f"truncated_backward: loss gave {type(value).__name__}; a Tensor of the outputs is "
-            "needed."
-        )
-    for cut, dY in sweeps(unroll, column.output, whole, value, Y, truncation):
-        if cut.requires_grad:
-            cut.backward(dY, retain_graph=True)  # what made x is walked once for each window
-    return value.detach()
+    def send(outputs: Tensor, errors: Tensor) -> None:
+        outputs.backward(errors, retain_graph=True)  # what made x is walked once for each window
+
+    return sweeps(network, column, inputs, given, of_outputs, truncation, send)
 
 
 def sweeps(
-    unroll: Callable[..., Unrolled],
-    output: str,
-    whole: Unrolled,
-    value: Tensor,
-    Y: Tensor,
+    network: ColumnNetwork,
+    column: Column,
+    inputs: Mapping[str, Tensor],
+    histories: Mapping[str, Tensor],
+    loss: Callable[[Tensor], Tensor],
     truncation: Truncation,
-) -> Iterator[tuple[Tensor, Tensor]]:
-    """For every window the outputs of a graph that is cut off there, and the errors to send back.
+    send: Callable[[Tensor, Tensor], object],
+    offsets: Mapping[str, Tensor] | None = None,
+) -> Tensor:
+    """Send the errors of a loss back window by window, each over a graph that is cut off there.
 
     Args:
-        unroll: takes `memory`, `first` and `stop` of `ColumnNetwork.unroll`.
-        output: the output node.
-        whole: the network unrolled without a cut; its values are the memory.
-        value, Y: DIV of the outputs, and the outputs, of `whole`.
+        network, column, inputs, histories, offsets: as in `ColumnNetwork.timelines`.
+        loss: of the outputs, (T, B, O).
         truncation: whose windows are wanted.
+        send: called for every window with the outputs of its losses, and the errors to send back.
+
+    Returns:
+        The loss, without a graph.
+
+    Raises:
+        GraphError: if no gradient reaches the outputs.
     """
-    slope = grad(value, Y, allow_unused=True)[0] if Y.requires_grad else None
-    if slope is None:
+    T = len(next(iter(inputs.values())))
+    before = {n: K for n, (K, _) in column.reach.items() if K}
+    with no_grad():
+        lines = network.timelines(inputs, histories, column=column, offsets=offsets)
+        Y = lines[column.output].rows(0, T).detach().requires_grad_()
+        memory = {n: lines[n].rows(-K, T) for n, K in before.items()}
+    del lines  # of the values only those that outputs and windows begin with are needed
+    value = loss(Y)
+    slope = grad(value, Y, allow_unused=True)[0] if value.requires_grad else None
+    errors: Any = None if slope is None else slope.data
+
+    def sweep(window: Window) -> bool:
+        losses, first = window
+        start, stop = max(first, 0), losses.stop
+        past = histories
+        if first >= 0:
+            past = {network.owner(n): memory[n][start : start + K] for n, K in before.items()}
+        x, moved = ({n: v[start:stop] for n, v in of.items()} for of in (inputs, offsets or {}))
+        lines = network.timelines(x, past, column=column, offsets=moved)
+        outputs = lines[column.output].rows(losses.start - start, stop - start)
+        if outputs.requires_grad:
+            send(outputs, constant(errors[losses.start : stop]))
+        return outputs.requires_grad
+
+    if errors is None or not any([sweep(window) for window in truncation.windows(T)]):
         raise GraphError(
             "truncation: no gradient reaches the outputs: the loss does not depend on them, or "
             "nothing in the network requires a gradient, or recording is off."
         )
-    for losses, first in truncation.windows(len(Y)):
-        a = unroll(memory=whole, first=first, stop=losses.stop)
-        dY = constant(slope.data[losses.start : losses.stop])
-        yield ops.stack([a[output][t] for t in losses]), dY
+    return value.detach()

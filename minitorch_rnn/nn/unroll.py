@@ -1,353 +1,188 @@
-"""ColumnNetwork: any column of the lecture as a module, unrolled over time into the graph."""
+"""How a column is unrolled over time: only what recurs is stepped, the rest is computed at once.
+
+A node that lies on no cycle is computed for all t together: one product for each of its edges, over
+T·B rows. Nodes on a cycle are computed step by step, and of their z all that comes from outside the
+cycle is there before the first step. Where every activation is to be a node of the graph of its
+own, and in anomaly mode, which tells the time step, everything is stepped.
+"""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping
-from functools import cached_property, reduce
-from typing import Any
-
-import numpy as np
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial, reduce
+from typing import Any, NamedTuple
 
 import minitorch_rnn as mt
-from minitorch_rnn import backend, ops
-from minitorch_rnn.column import Column, Edge, Node, Variant
-from minitorch_rnn.column.data import (
-    check_forward,
-    check_histories,
-    check_history_names,
-    check_inputs,
-    named_inputs,
-    whole_history,
-)
-from minitorch_rnn.column.validation import whole
-from minitorch_rnn.column.variants import variant_of
-from minitorch_rnn.engine import Parameter, Tensor, constant, raw, time_steps
-from minitorch_rnn.errors import ColumnError, ShapeError
-from minitorch_rnn.nn import init
-from minitorch_rnn.nn.module import Module, as_input
+from minitorch_rnn import ops
+from minitorch_rnn.column import Column, Node
+from minitorch_rnn.engine import Tensor, detects_anomalies, time_steps
 from minitorch_rnn.nn.network import OUTPUTS
 
 ACTIVATIONS = OUTPUTS | {"relu": ops.relu}
 
 
-class ColumnNetwork(Module):
-    """A network that is declared as a `Column`, made of Tensor operations.
-
-        z_n(t) = b_n + sum_e W_e a_s(t-d),   a_n(t) = f_n(z_n(t)),   Y(t) = a_output(t)
+class Timeline:
+    """a(t) of one node for t = -K … T+F-1, as one tensor or column by column.
 
     Args:
-        column: the network: `column.narx(…)`, `column.elman(…)`, or one of your own.
-        dtype: of the parameters; None is the default dtype.
-        rng: draws the initial values; None is the default generator.
-
-    Attributes:
-        weight: by edge, W_e (target's size, source's size), such as ``weight["h(t-1)->h"]``.
-        bias: by node, b_n (n,).
-        history: by node, a(-K) … a(-1), then a(T) … a(T+F-1), (K+F, n), where it is learned; starts
-            at 0.
-        All others from U(-1/sqrt(m), 1/sqrt(m)), where m values in all enter the node.
-
-    Raises:
-        TypeError: if column is not a Column.
-        ShapeError: if x, a history or a target has another shape than the column needs, or T = 0.
-        DTypeError: if one has another dtype than the parameters.
+        T: columns of the sequence.
+        before: K.
+        outside: a(-K) … a(-1), then a(T) … a(T+F-1), (K+F, B, n).
+        whole: a(0) … a(T-1), (T, B, n), where they are known together; else `steps` takes them.
 
     >>> import minitorch_rnn as mt
-    >>> network = mt.nn.ColumnNetwork(mt.column.elman(3, 5, 2))
-    >>> Y, last = network(mt.ones(7, 4, 3))
-    >>> Y.shape, {node: h.shape for node, h in last.items()}
-    ((7, 4, 2), {'h': (1, 4, 5)})
-    >>> sorted(network.state_dict())[:3]
-    ['bias.Y', 'bias.h', 'weight.h(t-1)->h']
+    >>> line = Timeline(3, 1, mt.zeros(1, 1, 1), mt.tensor([1.0, 2.0, 3.0]).reshape(3, 1, 1))
+    >>> line.at(2).item(), line.rows(-1, 2).squeeze().tolist()
+    (3.0, [0.0, 1.0, 2.0])
+    """
+
+    def __init__(self, T: int, before: int, outside: Tensor, whole: Tensor | None = None) -> None:
+        self.T, self.before, self.outside, self.whole = T, before, outside, whole
+        self.steps: dict[int, Tensor] = {}
+        self._around: Tensor | None = None
+
+    @property
+    def times(self) -> range:
+        """-K … T+F-1."""
+        return range(-self.before, self.T + len(self.outside) - self.before)
+
+    def at(self, t: int) -> Tensor:
+        """a(t), (B, n): the same tensor each time."""
+        if t not in self.steps:
+            if 0 <= t < self.T:
+                assert self.whole is not None, "read before it is computed"
+                self.steps[t] = self.whole[t]
+            else:
+                self.steps[t] = self.outside[self.before + (t if t < 0 else t - self.T)]
+        return self.steps[t]
+
+    def rows(self, start: int, stop: int) -> Tensor:
+        """a(start) … a(stop-1), (stop - start, B, n)."""
+        if self.whole is None:
+            rows: Tensor = ops.stack([self.at(t) for t in range(start, stop)])
+            if (start, stop) == (0, self.T):
+                self.whole = rows
+            return rows
+        if start >= 0 and stop <= self.T:
+            return self.whole if (start, stop) == (0, self.T) else self.whole[start:stop]
+        if self._around is None:
+            parts = self.outside[: self.before], self.whole, self.outside[self.before :]
+            self._around = ops.concatenate([part for part in parts if len(part)])
+        return self._around[self.before + start : self.before + stop]
+
+
+class Link(NamedTuple):
+    """An edge as it is read: a timeline, how far from t, the weight, and whether it is blocked."""
+
+    source: Timeline
+    offset: int
+    weight: Any
+    blocked: bool
+
+    def term(self, value: Tensor, bias: Tensor | None) -> Any:
+        """W a + b; b only where W is a matrix."""
+        value = value.detach() if self.blocked else value
+        if isinstance(self.weight, float):
+            return value if self.weight == 1.0 else value * self.weight
+        return ops.linear(value, self.weight, bias)
+
+
+class Unit:
+    """What one node computes: z(t) = known(t) + sum_e W_e a_s(t-d), a(t) = f(z(t)).
+
+    Args:
+        node: of the column.
+        ready: links from timelines that are complete; their terms are computed for all t at once.
+        stepped: the others.
+        bias: b (n,), or None.
+        offset: added to z, (T, B, n), or None.
     """
 
     def __init__(
-        self, column: Column, dtype: Any = None, rng: np.random.Generator | None = None
+        self,
+        node: Node,
+        ready: Sequence[Link],
+        stepped: Sequence[Link],
+        bias: Tensor | None,
+        offset: Tensor | None,
     ) -> None:
-        if not isinstance(column, Column):
-            raise TypeError(f"ColumnNetwork: got {column!r:.80}; a Column is needed.")
-        self.column = column
-        self.weight: dict[str, Parameter] = {}
-        self.bias: dict[str, Parameter] = {}
-        self.history: dict[str, Parameter] = {}
-        entering = {
-            node.name: sum(column.node[e.source].size for e in column.into[node.name])
-            for node in column.nodes
-        }
-        target = {e.name: e.target for e in column.edges}
-        for name, shape in column.shapes.items():
-            kind, _, of = name.partition(".")
-            if kind == "history":
-                kept = backend.get_default_dtype() if dtype is None else dtype
-                self.history[of] = Parameter(np.zeros(shape), dtype=kept)
-            else:
-                bound = 1 / math.sqrt(entering[target[of] if kind == "weight" else of])
-                getattr(self, kind)[of] = init.uniform(*shape, bound=bound, dtype=dtype, rng=rng)
+        f = node.activation
+        self.f: Callable[[Any], Any] = ACTIVATIONS[f] if isinstance(f, str) else partial(f.f, mt)
+        self.join = ops.multiply if node.kind == "product" else ops.add
+        self.stepped, self.offset, self.bias = stepped, offset, bias
+        self.known: Any = None
+        if ready:
+            columns = [link.source.rows(link.offset, link.source.T + link.offset) for link in ready]
+            self.known = reduce(self.join, _terms(ready, columns, bias))
+            self.bias = None  # it is in there
 
-    def forward(
-        self,
-        x: Any,
-        histories: Mapping[str, Any] | None = None,
-        teacher: Any = None,
-        variant: Variant | str | None = None,
-    ) -> tuple[Tensor, dict[str, Tensor]]:
-        """Run the network over x.
+    def at_once(self) -> Any:
+        """a(t) for all t, (T, B, n), of a node that has no stepped links."""
+        return self.f(self.known if self.offset is None else self.known + self.offset)
 
-        Args:
-            x: (T, B, I), or (T, I) for a single sequence; a dictionary by node if the column has
-                several inputs.
-            histories: a(-K) … a(-1), then a(T) … a(T+F-1) for nets that run backward, by node,
-                (K+F, B, n) or (K+F, n), or a number for all of it, in place of what the column
-                says. Those that an earlier call returned carry its states on.
-            teacher: D, (T, B, O): the target D(t-d) is fed back in place of Y(t-d).
-            variant: a name in `column.VARIANTS`, or a `Variant` of T columns: x(t) is 0 where it
-                has no input; of several inputs the first. Which outputs count, the divergence says
-                (`DivergenceLoss`).
-
-        Returns:
-            Y(t) for all t, (T, B, O) or (T, O); and the last columns of every node that is read
-            later, to be passed on as `histories` (none if a node runs backward: it never goes on).
-        """
-        column, inputs, given, single = self.prepared(x, histories, teacher, variant)
-        T = len(next(iter(inputs.values())))
-        a = self.unroll(inputs, given, column=column)
-        outputs = ops.stack([a[column.output][t] for t in range(T)])
-        last = {
-            column.output if n == self._teacher_node else n: ops.stack(
-                [a[n][t] for t in range(T - before, T)]
-            )
-            for n, (before, _) in column.reach.items()
-            if before and not column.backward
-        }
-        if single:
-            return outputs.squeeze(1), {n: rows.squeeze(1) for n, rows in last.items()}
-        return outputs, last
-
-    def prepared(
-        self,
-        x: Any,
-        histories: Mapping[str, Any] | None = None,
-        teacher: Any = None,
-        variant: Variant | str | None = None,
-    ) -> tuple[Column, dict[str, Tensor], dict[str, Tensor], bool]:
-        """What `unroll` takes, made of what `forward` takes, and whether there was no B."""
-        inputs, single = self._inputs(x)
-        first = next(iter(inputs))
-        T, B = inputs[first].shape[:2]
-        given = self._histories(histories, B, single)
-        if variant is not None:
-            kept = np.array(variant_of(variant, T).inputs)[:, None, None]
-            mask = Tensor(kept, backend=self.like.backend)
-            inputs[first] = ops.where(mask, inputs[first], 0.0)  # nan behind it leaves no trace
-        if teacher is None:
-            return self.column, inputs, given, single
-        column = self._forced
-        shape = (T, B, column.node[column.output].size)
-        inputs[self._teacher_node] = self._teacher(teacher, shape, single)
-        return column, inputs, given, single
-
-    @property
-    def _teacher_node(self) -> str:
-        """The input that stands in for the output where the target is fed back."""
-        name = "teacher"
-        while name in self.column.node:
-            name += "_"
-        return name
-
-    @cached_property
-    def _forced(self) -> Column:
-        """The column in which the target is fed back."""
-        if not self.column.feedback:
-            raise ColumnError(
-                f"{self!r}: a teacher came, but no edge with a delay leads out of the output "
-                f"{self.column.output!r}: there is nothing to feed back."
-            )
-        return self.column.teacher_forced(self._teacher_node)
-
-    def free_run(
-        self,
-        n_steps: int,
-        x: Any,
-        teacher: Any = None,
-        histories: Mapping[str, Any] | None = None,
-    ) -> Tensor:
-        """Forecast: see the past, then go on for `n_steps` on what the network itself gave out.
-
-        Args:
-            n_steps: how many outputs to forecast.
-            x: inputs of the past and of the forecast, (T + n_steps, B, I) or without B, or a
-                dictionary as in `forward`.
-            teacher: the targets of the past, (T, B, O), which are fed back there; None lets the
-                network run on its own outputs from the start.
-            histories: as in `forward`, before the past.
-
-        Returns:
-            The forecast, (n_steps, B, O) or (n_steps, O).
-
-        Raises:
-            ColumnError: if a node runs backward in time: it would have to know the future.
-            ShapeError: if x is shorter than the forecast, or the targets do not fit the past.
-        """
-        check_forward(self.column, f"{self!r}: free_run")
-        n_steps = whole(f"{self!r}: free_run", "n_steps", n_steps, 1)
-        named = named_inputs(self.column, repr(self), x)
-        T = len(next(iter(self._inputs(x)[0].values()))) - n_steps
-        if T < 0:
-            raise ShapeError(
-                f"{self!r}: free_run of {n_steps} steps, but x has {T + n_steps} columns; "
-                "they hold the past and the forecast."
-            )
-        if T:
-            past = {name: values[:T] for name, values in named.items()}
-            check_history_names(self.column, repr(self), histories)
-            histories = dict(histories or {}) | self(past, histories, teacher)[1]
-        elif teacher is not None and len(teacher):
-            raise ShapeError(
-                f"{self!r}: free_run has a teacher of {len(teacher)} steps, x of none."
-            )
-        outputs: Tensor = self({n: values[T:] for n, values in named.items()}, histories)[0]
-        return outputs
-
-    def unroll(
-        self,
-        inputs: Mapping[str, Tensor],
-        histories: Mapping[str, Tensor] | None = None,
-        *,
-        column: Column | None = None,
-        memory: Mapping[str, Mapping[int, Tensor]] | None = None,
-        first: int = -1,
-        stop: int | None = None,
-        offsets: Mapping[str, Tensor] | None = None,
-    ) -> dict[str, dict[int, Tensor]]:
-        """Every activation as a node of the graph: T identical columns.
-
-        Args:
-            inputs: x by input node, (T, B, I).
-            histories: as in `forward`, (K+F, B, n).
-            column: another column with the same parameters, such as `column.unblocked()`.
-            memory, first, stop: unroll the columns from `first` up to `stop` only, on the values
-                that `memory`, an earlier result, has for those before: the graph is cut off there.
-                -1 cuts nothing; the history counts as column -1 (`column.truncation`).
-            offsets: added to z, by node, (T, B, n): their gradients are those of z.
-
-        Returns:
-            a(t), (B, n), by node and t; histories are at negative t and from T on.
-        """
-        column = self.column if column is None else column
-        T, B = next(iter(inputs.values())).shape[:2]
-        live = range(max(first, 0), T if stop is None else stop)
-        a: dict[str, dict[int, Tensor]] = {}
-        for node in column.nodes:
-            n, (before, after) = node.name, column.reach[node.name]
-            if memory is not None and first >= 0:
-                a[n] = {t: memory[n][t].detach() for t in range(live.start - before, live.start)}
-            else:
-                rows = self._beginning(
-                    column, node, histories or {}, (before + after, B, node.size)
-                )
-                outside = [*range(-before, 0), *range(T, T + after)]
-                a[n] = {t: rows[k] for k, t in enumerate(outside)}
-        for n, values in inputs.items():
-            a[n] |= {t: values[t] for t in live}
-        weights = {e.name: self._weight(column, e) for e in column.edges}
-
-        def read(edge: Edge, t: int) -> Tensor:
-            value = a[edge.source][t + column.offset(edge)]
-            return value.detach() if edge.gradient == "blocked" else value
-
-        for part in column.components:
-            for t in time_steps(reversed(live) if part.backward else live):
-                for n in part.nodes:
-                    terms = [_weighted(read(e, t), weights[e.name]) for e in column.into[n]]
-                    product = column.node[n].kind == "product"
-                    z = reduce(ops.multiply if product else ops.add, terms)
-                    if n in self.bias:
-                        z = z + self.bias[n]
-                    if offsets and n in offsets:
-                        z = z + offsets[n][t]
-                    a[n][t] = _activated(column.node[n].activation, z)
-        return a
-
-    def _weight(self, column: Column, edge: Edge) -> Any:
-        """The weight of an edge: a number, or a Tensor."""
-        weight = column.weight(edge)
-        if isinstance(weight, str):
-            return self.weight[weight.removeprefix("weight.")]
-        if isinstance(weight, float):
-            return weight
-        return Tensor(weight, self.like.dtype, backend=self.like.backend)
-
-    @property
-    def like(self) -> Tensor:
-        """Any parameter: the others have its dtype and its backend."""
-        held = [*self.weight.values(), *self.bias.values(), *self.history.values()]
-        return held[0] if held else ops.zeros(0)
-
-    def _beginning(
-        self, column: Column, node: Node, histories: Mapping[str, Tensor], shape: tuple[int, ...]
-    ) -> Any:
-        """The columns of a node outside 0 … T-1, (K+F, B, n)."""
-        owner = self.column.output if node.name not in self.column.node else node.name
-        if owner in histories:
-            return histories[owner]
-        if node.history == "given":
-            raise ShapeError(
-                f"{self!r}: the history of {owner!r} is to be given, in the shape {shape}, and "
-                "none came."
-            )
-        if node.history == "learned":
-            return ops.broadcast_to(self.history[owner].unsqueeze(1), shape)
-        like = self.like
-        return constant(backend.namespace(raw(like)).zeros(shape, like.dtype))
-
-    def _inputs(self, x: Any) -> tuple[dict[str, Tensor], bool]:
-        """Every input as (T, B, I), and whether there was no B."""
-        named = named_inputs(self.column, repr(self), x)
-        found = {name: as_input(self, name, v, self.like) for name, v in named.items()}
-        for name, values in found.items():
-            if values.ndim not in (2, 3):
-                raise ShapeError(
-                    f"{self!r}: {name} has shape {values.shape}, that is {values.ndim} axes; "
-                    "needed are 3, (T, B, I), or 2, (T, I), for a single sequence."
-                )
-        check_inputs(self.column, repr(self), {name: v.shape for name, v in found.items()})
-        single = next(iter(found.values())).ndim == 2
-        return {name: v.unsqueeze(1) if single else v for name, v in found.items()}, single
-
-    def _histories(
-        self, histories: Mapping[str, Any] | None, batch: int, single: bool
-    ) -> dict[str, Tensor]:
-        check_history_names(self.column, repr(self), histories)
-        B = None if single else batch
-        found = {}
-        for name, values in (histories or {}).items():
-            rows = whole_history(self.column, name, values, B)
-            found[name] = as_input(self, f"the history of {name!r}", rows, self.like)
-        shapes = {name: rows.shape for name, rows in found.items()}
-        check_histories(self.column, repr(self), shapes, B)
-        return {name: rows.unsqueeze(1) if single else rows for name, rows in found.items()}
-
-    def _teacher(self, values: Any, shape: tuple[int, ...], single: bool) -> Tensor:
-        D = as_input(self, "teacher", values, self.like)
-        needed = (shape[0], shape[2]) if single else shape
-        if D.shape != needed:
-            raise ShapeError(
-                f"{self!r}: teacher has shape {D.shape}; the outputs that it stands in for have "
-                f"{needed}."
-            )
-        return D.unsqueeze(1) if single else D
-
-    def __repr__(self) -> str:
-        sizes = ", ".join(f"{node.name}={node.size}" for node in self.column.nodes)
-        return f"ColumnNetwork({self.column.name!r}: {sizes})"
+    def at(self, t: int) -> Any:
+        """a(t), (B, n)."""
+        columns = [link.source.at(t + link.offset) for link in self.stepped]
+        terms = _terms(self.stepped, columns, self.bias)
+        if self.known is not None:
+            terms.append(self.known[t])
+        z = reduce(self.join, terms)
+        return self.f(z if self.offset is None else z + self.offset[t])
 
 
-def _weighted(value: Tensor, weight: Any) -> Any:
-    if isinstance(weight, float):
-        return value if weight == 1.0 else value * weight
-    return ops.linear(value, weight)
+def _terms(links: Sequence[Link], columns: Sequence[Tensor], bias: Tensor | None) -> list[Any]:
+    """Everything that z adds up: the first product takes b along."""
+    terms = []
+    for link, value in zip(links, columns, strict=True):
+        terms.append(link.term(value, bias))
+        if not isinstance(link.weight, float):
+            bias = None
+    return terms if bias is None else [*terms, bias]
 
 
-def _activated(activation: Any, z: Tensor) -> Any:
-    return ACTIVATIONS[activation](z) if isinstance(activation, str) else activation.f(mt, z)
+def unroll(
+    column: Column,
+    lines: Mapping[str, Timeline],
+    weights: Mapping[Any, Any],
+    biases: Mapping[str, Tensor],
+    offsets: Mapping[str, Tensor],
+    by_step: bool = False,
+) -> None:
+    """Compute every node of a column over time, into its timeline.
+
+    Args:
+        column: the network.
+        lines: by node; those of the inputs are complete, of the others `outside` is.
+        weights: by edge, a number or a Tensor.
+        biases: by node.
+        offsets: added to z, by node, (T, B, n).
+        by_step: compute every node column by column, and read it so.
+
+    >>> import minitorch_rnn as mt
+    >>> column, before = mt.column.elman(1, 1, 1), mt.zeros(1, 1, 1)
+    >>> lines = {n: Timeline(3, 1, before) for n in column.node}
+    >>> lines["x"].whole = mt.ones(3, 1, 1)
+    >>> unroll(column, lines, {e.name: mt.ones(1, 1) for e in column.edges}, {}, {})
+    >>> lines["Y"].at(0).item() == lines["h"].at(0).item() == mt.tanh(mt.tensor(1.0)).item()
+    True
+    """
+    by_step = by_step or detects_anomalies()
+    links = {
+        e.name: Link(lines[e.source], column.offset(e), weights[e.name], e.gradient == "blocked")
+        for e in column.edges
+    }
+    for part in column.components:
+        units = {}
+        for n in part.nodes:
+            inner = [e for e in column.into[n] if by_step or e.source in part.nodes]
+            outer = [e for e in column.into[n] if e not in inner]
+            ready, stepped = ([links[e.name] for e in edges] for edges in (outer, inner))
+            units[n] = Unit(column.node[n], ready, stepped, biases.get(n), offsets.get(n))
+        if not (part.recurrent or by_step):
+            for n, unit in units.items():
+                lines[n].whole = unit.at_once()
+            continue
+        times = range(lines[column.output].T)
+        for t in time_steps(reversed(times) if part.backward else times):
+            for n, unit in units.items():
+                lines[n].steps[t] = unit.at(t)

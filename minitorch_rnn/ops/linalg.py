@@ -12,7 +12,7 @@ from minitorch_rnn.ops.shape import broadcast_to, fit, swapaxes, unsqueeze
 
 def _matmul_vjp_a(g, y, a, b):
     if b.ndim == 1:  # y[…, i] = sum_j a[…, i, j] b[j]
-        return fit(unsqueeze(g, -1) * b, a.shape)
+        return fit(unsqueeze(g, -1) * b if a.ndim > 1 else g * b, a.shape)
     if a.ndim == 1:  # y[…, j] = sum_i a[i] b[…, i, j]
         return fit((unsqueeze(g, -2) * b).sum(axis=-1), a.shape)
     return fit(g @ swapaxes(b, -1, -2), a.shape)
@@ -39,18 +39,25 @@ def matmul(a, b):
     return a @ b
 
 
+def _rows(x):
+    """x as a matrix, whatever axes its rows are spread over: what makes one product of many."""
+    return x if x.ndim == 2 else x.reshape((math.prod(x.shape[:-1]), x.shape[-1]))
+
+
+def _linear_vjp_x(g, y, x, weight, bias):
+    gx = _rows(g) @ weight
+    return gx if x.ndim == 2 else gx.reshape(x.shape)
+
+
 def _linear_vjp_weight(g, y, x, weight, bias):
-    # The sum over every row of x, whatever axes the rows are spread over: one product.
-    rows, columns = weight.shape
-    n = math.prod(x.shape[:-1])
-    return g.reshape((n, rows)).T @ x.reshape((n, columns))
+    return _rows(g).T @ _rows(x)  # the sum over every row of x
 
 
 def _linear_vjp_bias(g, y, x, weight, bias):
-    return fit(g, bias.shape)
+    return fit(_rows(g), bias.shape)
 
 
-@primitive(lambda g, y, x, weight, bias: g @ weight, _linear_vjp_weight, _linear_vjp_bias)
+@primitive(_linear_vjp_x, _linear_vjp_weight, _linear_vjp_bias)
 def linear(x, weight, bias=None):
     """y = x Wᵀ + b over the last axis: x (…, I), W (O, I), b (O,) or None, y (…, O).
 
@@ -73,8 +80,10 @@ def linear(x, weight, bias=None):
             f"linear: x has shape {x.shape}, that is {x.shape[-1] if x.ndim else 'no'} features, "
             f"but the weight has shape {weight.shape}: it takes {weight.shape[-1]}."
         )
-    y = x @ weight.T
-    return y if bias is None else y + bias
+    y = _rows(x) @ weight.T
+    if bias is not None:
+        y = y + bias
+    return y if x.ndim == 2 else y.reshape((*x.shape[:-1], len(weight)))
 
 
 def outer(a, b):

@@ -137,5 +137,5 @@ def draw_losses(losses: list[float], entropy: float) -> bytes:
     axes.legend(frameon=False)
     axes.spines[["top", "right"]].set_visible(False)
     picture = io.BytesIO()
-    FigureCanvasAgg(figure).print_png(picture)  # type: ignore[no-untyped-call]
+    FigureCanvasAgg(figure).print_png(picture)
     return picture.getvalue()

@@ -271,12 +271,13 @@ def test_twenty_checkpoints_of_twenty_steps_need_several_times_less_memory():
     assert peaks[2] < peaks[0] / 6  # 800 values of the chain, against 20 + 40 and the gradients
 
 
-def test_what_an_lstm_returns_keeps_no_step_alive(rng):
-    lstm, steps = nn.LSTM(2, 3, rng=rng), []
+@pytest.mark.parametrize("road", ["scan", "graph"])
+def test_what_an_lstm_returns_keeps_no_step_alive(road, rng):
+    lstm, steps = nn.LSTM(2, 3, road=road, rng=rng), []
 
     def watched(x):
         output, state = lstm(x)
-        steps.append(weakref.ref(output._inputs[1]))
+        steps.append(weakref.ref(output._inputs[0]))
         return output, state
 
     _, (h_n, _) = checkpoint(watched, normal(rng, 4, 1, 2))

@@ -1,6 +1,7 @@
 """`minitorch-rnn check`: rows for programs, a table for people, a status for both."""
 
 import json
+import re
 import sys
 
 import pytest
@@ -72,6 +73,9 @@ def test_check_without_options_takes_the_layers_and_every_network(capsys, monkey
     status, text = out(capsys, "check")
     assert status == 0
     assert "RNN relu, 3 layers, no bias" in text and "gru: fewest digits" in text
+    assert "LSTM, 2 layers, bidirectional" in text and "GRU, 3 layers, no bias" in text
+    assert len(re.findall(r"^    scan 1\d\.\d, ", text, re.M)) == 60  # of each network of layers
+    assert re.search(r"^  scan         +1\d\.\d$", text, re.M)  # the fewest of them all
 
 
 def test_no_line_of_the_tables_is_wider_than_a_terminal(capsys):

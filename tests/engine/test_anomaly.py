@@ -247,7 +247,7 @@ def test_it_watches_all_threads():
 def test_values_and_gradients_are_the_same_in_it(rng):
     x, found = rng.normal(size=(5, 2, 3)), []
     for on in (False, True):
-        lstm = nn.LSTM(3, 4, rng=np.random.default_rng(0))
+        lstm = nn.LSTM(3, 4, road="graph", rng=np.random.default_rng(0))  # always, in it
         with detect_anomaly() if on else mt.enable_grad():
             output, _ = lstm(x)
             (output * output).sum().backward()

@@ -101,7 +101,7 @@ def test_initial_values_fill_pytorchs_interval(kind, rng):
 @every_cell
 @either_bias
 def test_stepping_a_cell_is_the_layer(kind, bias, backend, rng):
-    whole = layer(kind, I, H, bias=bias, rng=rng)
+    whole = layer(kind, I, H, bias=bias, road="graph", rng=rng)
     step = cell(kind, I, H, bias=bias)
     step.load_state_dict({n.removesuffix("_l0"): a for n, a in whole.state_dict().items()})
     arrays = [rng.normal(size=(T, B, I)), *(rng.normal(size=(B, H)) for _ in state_names(kind))]

@@ -152,9 +152,10 @@ def test_the_batch_may_be_longer_than_all_of_its_sequences(rng):
 
 
 @every_kind
-def test_lengths_that_are_all_whole_take_the_plain_road(kind, rng):
-    net = built(kind, rng, bidirectional=True)
-    x, _ = drawn(rng, net)
+@pytest.mark.parametrize("road", ["scan", "graph"])
+def test_lengths_that_are_all_whole_take_the_plain_road(road, kind, rng):
+    net = built(kind, rng, bidirectional=True, road=road)
+    x = leaf(drawn(rng, net)[0])
     found, expected = flat(net(x, lengths=[T] * B)), flat(net(x))
     for mine, reference in zip(found, expected, strict=True):
         assert (mine.data == reference.data).all()

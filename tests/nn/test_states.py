@@ -69,7 +69,7 @@ def test_each_state_is_the_last_one_of_a_single_layer_that_runs_so_far(kind, bid
 @either_way
 @pytest.mark.parametrize("lengths", [None, LENGTHS], ids=["whole", "ragged"])
 def test_output_and_last_are_what_the_call_returns(kind, bidirectional, lengths, rng):
-    net = started(kind, I, H, L, bidirectional=bidirectional, rng=rng)
+    net = started(kind, I, H, L, bidirectional=bidirectional, road="graph", rng=rng)
     x = rng.normal(size=(T, B, I))
     run = net.unroll(x, lengths=lengths)
     found, expected = flat(run.output, run.last), flat(net(x, lengths=lengths))

@@ -1,0 +1,1 @@
+"""The training step of `bench.layers`, once for every peer; each file imports its peer itself."""

@@ -1,0 +1,136 @@
+"""The whole job of `minitorch-rnn train`, beside the same job in PyTorch.
+
+Text and options are the command's defaults. Ours is `training.train`, which the command calls;
+PyTorch's is the loop that one writes there: one-hot characters looked up in the identity matrix,
+`nn.RNN`, `nn.Linear`, `cross_entropy`, `clip_grad_norm_` and `optim.Adam`. Both begin with the same
+weights and the same characters, and the losses of all steps are compared. Making the model and the
+optimiser is part of the job; reading the text is not.
+"""
+
+import argparse
+import itertools
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+
+from bench.measure import interleaved
+from bench.record import Comparison, Timing
+from bench.surroundings import version
+from minitorch_rnn import cli, data, training
+from minitorch_rnn.cli.train import _optimizer as optimizer_of
+
+STEPS = 30
+TOLERANCE = 1e-3  # of a loss: float32, and every step goes on from where the last one ended
+
+
+class Job(NamedTuple):
+    """What is trained, and on what.
+
+    Attributes:
+        options: of `minitorch-rnn train`.
+        vocabulary, streams: of the text, as the command makes them.
+        steps: how many are taken.
+    """
+
+    options: argparse.Namespace
+    vocabulary: data.Vocabulary
+    streams: data.Streams
+    steps: int = STEPS
+
+    @classmethod
+    def of(cls, text: str, arguments: tuple[str, ...] = (), steps: int = STEPS) -> "Job":
+        """The job of the command with these arguments, on another text."""
+        options = cli.parser().parse_args(["train", *arguments])
+        vocabulary = data.Vocabulary.of(text)
+        streams, _ = data.Streams.with_held_out(
+            vocabulary.encode(text), options.batch, options.sequence
+        )
+        return cls(options, vocabulary, streams, steps)
+
+    def model(self) -> training.CharacterModel:
+        """The model with the weights that both begin with."""
+        o, rng = self.options, np.random.default_rng(self.options.seed)
+        return training.CharacterModel(
+            self.vocabulary, o.hidden, o.layers, o.nonlinearity, o.dtype, rng
+        )
+
+    @property
+    def characters(self) -> int:
+        """In one step."""
+        return int(self.options.batch * self.options.sequence)
+
+
+def run(rounds: int) -> Comparison:
+    """Time some steps of the job, from the weights to the last update."""
+    job = Job.of(data.standard_library_text())
+    found: dict[str, Callable[[], list[float]]] = {"ours": lambda: ours(job)}
+    notes = []
+    if version("torch"):
+        found["PyTorch"] = lambda: pytorch(job)
+        agree({name: call() for name, call in found.items()})
+    else:
+        notes.append("PyTorch is left out: it is not installed")
+    times = interleaved(found, rounds, seconds=0.0)
+    steps = {name: Timing(t.minimum / job.steps, t.median / job.steps) for name, t in times.items()}
+    notes += [
+        f"{name}: {job.characters / t.median:,.0f} characters per second"
+        for name, t in steps.items()
+    ]
+    o = job.options
+    title = (
+        f"one step of `minitorch-rnn train`: {o.layers} layer of H = {o.hidden}, B = {o.batch}, "
+        f"T = {o.sequence}, {len(job.vocabulary)} characters, {o.optimizer}, {o.dtype}"
+    )
+    return Comparison("train", title, "ms", "ours", {"train": steps}, tuple(notes))
+
+
+def agree(losses: dict[str, list[float]], tolerance: float = TOLERANCE) -> None:
+    """Whether the losses of all steps are those of the first candidate.
+
+    Raises:
+        ValueError: naming the candidate, the step and both losses.
+    """
+    (first, expected), *others = losses.items()
+    for name, found in others:
+        for step, (a, b) in enumerate(zip(found, expected, strict=True), 1):
+            if not abs(a - b) <= tolerance * abs(b):
+                raise ValueError(f"step {step}: the loss of {name} is {a}, of {first} {b}.")
+
+
+def ours(job: Job) -> list[float]:
+    """The losses of the job by `training.train`."""
+    model = job.model()
+    optimizer = optimizer_of(model, job.options)
+    return training.train(model, job.streams, optimizer, job.steps, job.options.clip).losses
+
+
+def pytorch(job: Job) -> list[float]:
+    """The losses of the job in PyTorch."""
+    import torch
+    from torch.nn import functional
+
+    o, V = job.options, len(job.vocabulary)
+    model = job.model()
+    dtype = getattr(torch, o.dtype)
+    rnn = torch.nn.RNN(V, o.hidden, o.layers, o.nonlinearity, dtype=dtype)
+    output = torch.nn.Linear(o.hidden, V, dtype=dtype)
+    for theirs, part in ((rnn, model.network.rnn), (output, model.network.output)):
+        theirs.load_state_dict({n: torch.tensor(w) for n, w in part.state_dict().items()})
+    parameters = [*rnn.parameters(), *output.parameters()]
+    (group,) = optimizer_of(model, o).param_groups
+    optimizer = torch.optim.Adam(parameters, group["lr"], group["betas"], group["eps"])
+    one_hot, state = torch.eye(V, dtype=dtype), None
+    losses: list[float] = []
+    for inputs, targets in itertools.islice(job.streams.batches(), job.steps):
+        states, state = rnn(one_hot[torch.from_numpy(inputs)], state)
+        state = state.detach()
+        loss = functional.cross_entropy(
+            output(states).flatten(0, 1), torch.from_numpy(targets).flatten()
+        )
+        losses.append(loss.item())
+        optimizer.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(parameters, o.clip, error_if_nonfinite=True)
+        optimizer.step()
+    return losses

@@ -1,0 +1,54 @@
+"""The slow road: a recurrent layer step by step, every state a node of the graph."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from minitorch_rnn import backend, ops
+from minitorch_rnn.engine import Tensor, raw, time_steps
+from minitorch_rnn.nn.cells import Cell
+
+States = tuple[Tensor, ...]
+
+
+def stepped(
+    cell: Cell,
+    reverse: bool,
+    lengths: np.ndarray | None,
+    x: Tensor,
+    state: Sequence[Tensor],
+    weights: Sequence[Any],
+) -> tuple[list[States], Tensor, States]:
+    """Run one layer in one direction over x (T, B, I).
+
+    A sequence that has ended, or of the reverse direction one that has not begun, keeps its state:
+    so the reverse direction begins at the end of each sequence.
+
+    Returns:
+        the states by t; h(t) for all t, (T, B, H), 0 behind the end of a sequence; and the states
+        after the last step of each sequence, each (1, B, H).
+    """
+    T, now = len(x), tuple(state)
+    alive = alive_at(x, lengths)
+    run: list[States] = [now] * T
+    for t in time_steps(range(T)[::-1] if reverse else range(T)):
+        run[t] = new = cell.step(x[t], now, *weights)
+        if alive[t] is not None:
+            new = tuple([ops.where(alive[t], n, s) for n, s in zip(new, now, strict=True)])
+        now = new
+    heard = [
+        states[0] if going is None else ops.where(going, states[0], 0.0)
+        for states, going in zip(run, alive, strict=True)
+    ]
+    return run, ops.stack(heard), tuple([s.unsqueeze(0) for s in now])
+
+
+def alive_at(x: Tensor, lengths: np.ndarray | None) -> list[Any]:
+    """By t, which sequences of x (T, B, ·) have not ended, (B, 1); None where all go on."""
+    if lengths is None:
+        return [None] * len(x)
+    xp, shortest = backend.namespace(raw(x)), lengths.min(initial=len(x))
+    return [None if t < shortest else xp.asarray(lengths[:, None] > t) for t in range(len(x))]
