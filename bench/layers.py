@@ -21,21 +21,19 @@ PEERS = {
 TOLERANCE = 1e-3  # of the largest element: float32, sums over up to 4,096 rows
 PATIENCE = 2.0  # seconds for one step; who needs more is not timed from there on, except
 MEASURED_ANYWAY = {"ours", "PyTorch", "JAX", "products alone"}  # whom the targets speak of
-SHORT = 10  # a run of fewer rounds leaves the largest size out
+LONG = 10  # rounds; a shorter run leaves the largest size out, and its turns are shorter
 
 
 def run(rounds: int) -> Iterator[Comparison]:
     """Time the three kinds at all sizes, once their gradients have been found equal."""
+    long = rounds >= LONG
+    left_out = f"{SIZES[-1]} is left out: it takes part from {LONG} rounds on"
     for kind in GATES:
         rows: dict[str, dict[str, Timing]] = {}
-        notes: dict[str, str] = {}
-        if rounds < SHORT:
-            notes["largest"] = f"{SIZES[-1]} is left out: it takes part from {SHORT} rounds on"
-        for size in SIZES if rounds >= SHORT else SIZES[:-1]:
-            steps = candidates(Problem.random(kind, *size), notes)
-            rows[str(size)] = interleaved(
-                checked(steps, str(size), notes), rounds, limit=rounds * 0.1
-            )
+        notes = {} if long else {"largest": left_out}
+        for size in SIZES if long else SIZES[:-1]:
+            calls = checked(candidates(Problem.random(kind, *size), notes), str(size), notes)
+            rows[str(size)] = interleaved(calls, rounds, 0.05 if long else 0.02, rounds * 0.1)
         title = f"one training step of nn.{kind} at (T, B, I, H), forward and backward, float32"
         yield Comparison(kind, title, "ms", "ours", rows, tuple(notes.values()))
 

@@ -95,7 +95,8 @@ def tables(comparison: Comparison) -> str:
     parts = [f"### {comparison.name}: {comparison.title}\n"]
     if peers:
         parts.append(_grid([f"{comparison.ours} / theirs", *peers], ratios))
-    parts.append(_grid([f"{comparison.unit}, median (minimum)", *names], measured))
+    if names:
+        parts.append(_grid([f"{comparison.unit}, median (minimum)", *names], measured))
     parts += [f"- {note}" for note in comparison.notes]
     return "\n".join(parts) + ("\n" if comparison.notes else "")
 

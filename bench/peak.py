@@ -73,12 +73,12 @@ def _status(field: str) -> int:
     return next(int(line.split()[1]) << 10 for line in lines if line.startswith(field))
 
 
-def _layer(module: str) -> Steps:
+def _layer(module: str, name: str) -> Steps:
     """A step of `bench.layers`, where all outputs receive a gradient."""
 
     def made(problem: Problem) -> Callable[[], Any]:
         steps = importlib.import_module(f"bench.peers.{module}").steps(problem)
-        run: Callable[[], Any] = next(iter(steps.values())).run
+        run: Callable[[], Any] = steps[name].run
         return run
 
     return made
@@ -145,7 +145,8 @@ def _torch(problem: Problem) -> Callable[[], Any]:
 
 
 LAYERS: dict[str, Steps] = {
-    "ours": _layer("ours"), "ours, traced": _layer("ours"), "PyTorch": _layer("torch_layers"),
+    "ours": _layer("ours", "ours"), "ours, traced": _layer("ours", "ours"),
+    "PyTorch": _layer("torch_layers", "PyTorch"),
 }  # fmt: skip
 SEQUENCES: dict[str, Steps] = {
     "ours": _ours(_whole), "ours, sqrt": _ours(_segments), "ours, chunks": _ours(_chunks),

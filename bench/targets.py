@@ -21,11 +21,11 @@ class Target(NamedTuple):
     at_most: float
 
     def verdict(self, comparisons: list[Comparison]) -> tuple[float | None, bool]:
-        """The ratio that was measured, None if it was not; and whether the target is met."""
+        """The ratio to three places, None if it was not measured; and whether the target is met."""
         for comparison in comparisons:
             if comparison.name == self.comparison:
-                ratio = comparison.ratio(self.row, self.theirs)
-                return ratio, ratio is not None and ratio <= self.at_most
+                if (ratio := comparison.ratio(self.row, self.theirs)) is not None:
+                    return round(ratio, 3), round(ratio, 3) <= self.at_most
         return None, False
 
 

@@ -20,7 +20,7 @@ from bench.surroundings import version
 from minitorch_rnn import cli, data, training
 from minitorch_rnn.cli.train import _optimizer as optimizer_of
 
-STEPS = 30
+STEPS = 20
 TOLERANCE = 1e-3  # of a loss: float32, and every step goes on from where the last one ended
 
 
@@ -64,10 +64,10 @@ class Job(NamedTuple):
 def run(rounds: int) -> Comparison:
     """Time some steps of the job, from the weights to the last update."""
     job = Job.of(data.standard_library_text())
-    found: dict[str, Callable[[], list[float]]] = {"ours": lambda: ours(job)}
+    found = {"ours": ours(job)}
     notes = []
     if version("torch"):
-        found["PyTorch"] = lambda: pytorch(job)
+        found["PyTorch"] = pytorch(job)
         agree({name: call() for name, call in found.items()})
     else:
         notes.append("PyTorch is left out: it is not installed")
@@ -98,39 +98,49 @@ def agree(losses: dict[str, list[float]], tolerance: float = TOLERANCE) -> None:
                 raise ValueError(f"step {step}: the loss of {name} is {a}, of {first} {b}.")
 
 
-def ours(job: Job) -> list[float]:
-    """The losses of the job by `training.train`."""
-    model = job.model()
-    optimizer = optimizer_of(model, job.options)
-    return training.train(model, job.streams, optimizer, job.steps, job.options.clip).losses
+def ours(job: Job) -> Callable[[], list[float]]:
+    """What does the job by `training.train`, and returns its losses."""
+
+    def train() -> list[float]:
+        model = job.model()
+        optimizer = optimizer_of(model, job.options)
+        return training.train(model, job.streams, optimizer, job.steps, job.options.clip).losses
+
+    return train
 
 
-def pytorch(job: Job) -> list[float]:
-    """The losses of the job in PyTorch."""
+def pytorch(job: Job) -> Callable[[], list[float]]:
+    """What does the job in PyTorch, and returns its losses."""
     import torch
     from torch.nn import functional
 
-    o, V = job.options, len(job.vocabulary)
-    model = job.model()
+    o, V, model = job.options, len(job.vocabulary), job.model()
     dtype = getattr(torch, o.dtype)
-    rnn = torch.nn.RNN(V, o.hidden, o.layers, o.nonlinearity, dtype=dtype)
-    output = torch.nn.Linear(o.hidden, V, dtype=dtype)
-    for theirs, part in ((rnn, model.network.rnn), (output, model.network.output)):
-        theirs.load_state_dict({n: torch.tensor(w) for n, w in part.state_dict().items()})
-    parameters = [*rnn.parameters(), *output.parameters()]
     (group,) = optimizer_of(model, o).param_groups
-    optimizer = torch.optim.Adam(parameters, group["lr"], group["betas"], group["eps"])
-    one_hot, state = torch.eye(V, dtype=dtype), None
-    losses: list[float] = []
-    for inputs, targets in itertools.islice(job.streams.batches(), job.steps):
-        states, state = rnn(one_hot[torch.from_numpy(inputs)], state)
-        state = state.detach()
-        loss = functional.cross_entropy(
-            output(states).flatten(0, 1), torch.from_numpy(targets).flatten()
-        )
-        losses.append(loss.item())
-        optimizer.zero_grad()
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(parameters, o.clip, error_if_nonfinite=True)
-        optimizer.step()
-    return losses
+    weights = [
+        {name: torch.tensor(w) for name, w in part.state_dict().items()}
+        for part in (model.network.rnn, model.network.output)
+    ]
+
+    def train() -> list[float]:
+        rnn = torch.nn.RNN(V, o.hidden, o.layers, o.nonlinearity, dtype=dtype)
+        output = torch.nn.Linear(o.hidden, V, dtype=dtype)
+        for part, own in zip((rnn, output), weights, strict=True):
+            part.load_state_dict(own)
+        parameters = [*rnn.parameters(), *output.parameters()]
+        optimizer = torch.optim.Adam(parameters, group["lr"], group["betas"], group["eps"])
+        one_hot, state = torch.eye(V, dtype=dtype), None
+        losses: list[float] = []
+        for inputs, targets in itertools.islice(job.streams.batches(), job.steps):
+            states, state = rnn(one_hot[torch.from_numpy(inputs)], state)
+            state = state.detach()
+            logits = output(states).flatten(0, 1)
+            loss = functional.cross_entropy(logits, torch.from_numpy(targets).flatten())
+            losses.append(loss.item())
+            optimizer.zero_grad()
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_(parameters, o.clip, error_if_nonfinite=True)
+            optimizer.step()
+        return losses
+
+    return train

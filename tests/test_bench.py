@@ -6,7 +6,7 @@ import sys
 import numpy as np
 import pytest
 
-from bench import layers, measure, operations, page, picture
+from bench import layers, measure, operations, page, picture, surroundings
 from bench.__main__ import SUBJECTS, main
 from bench.peers import numpy_bptt, products
 from bench.record import Comparison, Run, Timing, figure, read, written
@@ -104,6 +104,9 @@ def test_a_target_is_met_up_to_its_boundary_and_missed_above():
     assert exact.verdict([TWO]) == (0.25, True)
     assert page.cell(exact, [TWO]) == "0.250 ≤ 0.25 met"
     assert below.verdict([TWO]) == (1.5, False)
+    near = {"row": {"ours": Timing(1.0, 0.90049), "theirs": Timing(1.0, 1.0)}}
+    shown = Comparison("near", "", "s", "ours", near)
+    assert page.cell(Target("near", "row", "theirs", 0.9), [shown]) == "0.900 ≤ 0.90 met"
     assert page.cell(below, [TWO]) == "**1.500 > 1.49 missed**"
 
 
@@ -147,6 +150,19 @@ def test_every_number_of_threads_has_a_process_of_its_own_and_is_kept(tmp_path):
     assert [run.threads for run in runs] == [1, 1]
     assert [c.name for run in runs for c in run.comparisons] == ["safety", "safety"]
     assert "numpy" in runs[0].machine and "processor" in runs[0].machine
+
+
+def test_every_process_is_told_its_number_of_threads(monkeypatch, tmp_path):
+    def process(command, check):
+        threads = int(command[command.index("--threads") + 1])
+        with open(command[command.index("--json") + 1], "w", encoding="utf-8") as file:
+            file.write(written([Run(threads, {}, [TWO])]))
+
+    monkeypatch.setattr(subprocess, "run", process)
+    monkeypatch.setattr(surroundings, "cores", lambda: 2)
+    main(["layers", "--threads", "2", "1", "--json", str(tmp_path / "found.json")])
+    runs = read((tmp_path / "found.json").read_text("utf-8"))
+    assert runs == [Run(2, {}, [TWO]), Run(1, {}, [TWO])]
 
 
 def test_all_subjects_have_a_run():

@@ -34,15 +34,13 @@ def test_one_step_of_an_rnn_is_four_operations_per_layer(T, L):
 
 @pytest.mark.parametrize("kind, outputs", [("RNN", 2), ("LSTM", 3), ("GRU", 2)])
 @pytest.mark.parametrize("layers, ways", [(1, 1), (1, 2), (3, 1), (3, 2)])
-def test_a_scan_records_as_much_for_a_long_sequence_as_for_a_short_one(
-    kind, outputs, layers, ways
-):
+def test_a_scan_records_as_much_for_a_long_sequence_as_for_a_short_one(kind, outputs, layers, ways):
     net = getattr(mt.nn, kind)(3, 4, layers, bidirectional=ways == 2, road="scan")
+    parts = (1 + outputs) * layers * ways  # the whole; h(t) for all t, and each last state
     for T in (2, 50):
         output, last = net(np.ones((T, 2, 3)))
         found = nodes(output, *(last if isinstance(last, tuple) else [last]))
-        # The whole, and its outputs: h(t) for all t, and each last state.
-        assert sum(found.pop(n) for n in list(found) if "scan" in n) == (1 + outputs) * layers * ways
+        assert sum(found.pop(n) for n in list(found) if n.startswith("scan_")) == parts
         # Both ways side by side, in each layer; and each last state of several layers or ways.
         joined = (layers if ways == 2 else 0) + (outputs - 1 if layers * ways > 1 else 0)
         assert found == ({"concatenate": joined} if joined else {})

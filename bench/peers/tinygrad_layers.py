@@ -38,6 +38,8 @@ def steps(problem: Problem) -> dict[str, Step]:
         return found
 
     jitted = TinyJit(train)
+    for _ in range(2):  # it compiles in the first call and captures in the second
+        jitted()
 
     def run() -> Any:
         found = jitted()

@@ -32,7 +32,7 @@ class Op:
     """What all nodes made by one primitive share: its name, array function and rules."""
 
     __slots__ = (
-        "arity", "defaults", "forward", "joint", "name", "parameters", "recorded", "rules",
+        "arity", "defaults", "forward", "joint", "name", "pair", "parameters", "recorded", "rules",
         "variants",
     )  # fmt: skip
 
@@ -45,6 +45,7 @@ class Op:
         plain = getattr(forward, "__wrapped__", forward)  # behind a decorator
         self.parameters = plain.__code__.co_varnames[: plain.__code__.co_argcount]
         self.defaults = plain.__defaults__ or ()
+        self.pair = len(self.parameters) == 2  # how a node keeps its arguments
         self.recorded = any(rules)
         self.variants: dict[int, Op] = {}
 
@@ -58,10 +59,11 @@ class Op:
             return args + self.defaults[len(self.defaults) - missing :]
         return _bind(self.name, self.parameters, self.defaults, args, named)
 
-    def of_arity(self, arity: int) -> "Op":
+    def of_arity(self, arity: int, attrs: int) -> "Op":
         """The variant of a variadic primitive for `arity` inputs: one rule for each of them."""
         if arity not in self.variants:
             op = Op(self.forward, (None,) * arity)
+            op.pair = arity + attrs == 2
             op.rules = tuple(functools.partial(self.rules[0], i) for i in range(arity))
             op.name, op.recorded = self.name, True
             self.variants[arity] = op
@@ -133,7 +135,7 @@ def variadic(rule: Callable[..., Any], attrs: int) -> Callable[[Callable[..., An
 
         @functools.wraps(forward)
         def operation(*args: Any) -> Any:
-            return apply(op.of_arity(len(args) - attrs), args)
+            return apply(op.of_arity(len(args) - attrs, attrs), args)
 
         return operation
 
@@ -186,14 +188,15 @@ def apply(op: Op, args: tuple[Any, ...]) -> Any:
     if anomaly.made is not None:
         anomaly.check_value(op.name, tuple(values), y)
     if not (tracked and op.recorded and is_grad_enabled()):
-        return node(y, None, (), ())
+        return node(y, None, None, ())
     if constants:
         inputs = tuple(map(kept, inputs, values))
     if attrs:
         attrs = tuple([a if a.__class__ in _NUMBERS else _settled(a) for a in attrs])
     if y.dtype.kind != "f":
         _check_carries(op, y, inputs)
-    y = node(y, op, inputs, attrs)
+    args = inputs + attrs if attrs else inputs
+    y = node(y, op, args[0], args[1] if op.pair else args[1:])
     if anomaly.made is not None:
         anomaly.note(y._index)
     return y

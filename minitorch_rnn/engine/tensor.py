@@ -55,7 +55,7 @@ class Tensor(Interchange):
     """
 
     __slots__ = (
-        "__weakref__", "_attrs", "_data", "_hooks", "_index", "_inputs", "_op", "_tracked", "grad",
+        "__weakref__", "_data", "_first", "_hooks", "_index", "_op", "_rest", "_tracked", "grad",
     )  # fmt: skip
 
     # Before CuPy's own arrays: `array * tensor` is ours on every backend.
@@ -82,8 +82,8 @@ class Tensor(Interchange):
         self._data: Any = backends.asarray(data, dtype, backend)
         self._index = _tick()
         self._op: Op | None = None
-        self._inputs: tuple[Any, ...] | None = ()
-        self._attrs: tuple[Any, ...] = ()
+        self._first: Any = None
+        self._rest: Any = ()
         self._hooks: Any = NO_HOOKS
         self._tracked = False
         self.grad = None
@@ -185,6 +185,31 @@ class Tensor(Interchange):
     def dtype(self) -> Any:
         """Type of the elements."""
         return self._data.dtype
+
+    # How it was made ----------------------------------------------------------------------------
+
+    @property
+    def _inputs(self) -> tuple[Any, ...] | None:
+        """What it was computed from: () of a leaf, None once a walk has freed it."""
+        if self._first is None:
+            return () if self._op is None else None
+        return self._arguments()[0]
+
+    @property
+    def _attrs(self) -> tuple[Any, ...]:
+        """The arguments of its operation that are no inputs."""
+        return () if self._first is None else self._arguments()[1]
+
+    def _arguments(self) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
+        # A node keeps its first argument, and beside it the second if there are two, else a tuple
+        # of all others. A tuple of both would be one object more for each operation, and of long
+        # graphs the garbage collector's passes over all objects are what costs most.
+        op, first, rest = self._op, self._first, self._rest
+        assert op is not None
+        if op.joint is not None:
+            return first, rest
+        arguments = (first, rest) if op.pair else (first, *rest)
+        return arguments[: op.arity], arguments[op.arity :]
 
     # Gradients ----------------------------------------------------------------------------------
 
@@ -308,7 +333,7 @@ def _restored(kind: type[Tensor], array: ndarray, where: str, tracked: bool) -> 
 
 def constant(array: Any) -> Tensor:
     """A Tensor around `array` itself, without history. For arrays nobody else will change."""
-    return node(array, None, (), ())
+    return node(array, None, None, ())
 
 
 def tensor(
@@ -323,15 +348,15 @@ def tensor(
     return Tensor(data, dtype, requires_grad, backend)
 
 
-def node(data: Any, op: Op | None, inputs: tuple[Any, ...], attrs: tuple[Any, ...]) -> Tensor:
-    """A Tensor around `data` itself, with its record; op None for none."""
+def node(data: Any, op: Op | None, first: Any, rest: Any) -> Tensor:
+    """A Tensor around `data` itself, with its record, for which see `Tensor._arguments`."""
     if data.__class__ is not ndarray and backends.backend_of(data) is None:
         data = np.asarray(data)  # NumPy's reductions and 0-d arithmetic give scalars
     y = _new(Tensor)
     y._data = data
     y._op = op
-    y._inputs = inputs
-    y._attrs = attrs
+    y._first = first
+    y._rest = rest
     y._tracked = op is not None
     y._hooks = NO_HOOKS
     y.grad = None

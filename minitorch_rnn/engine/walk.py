@@ -145,7 +145,7 @@ def walk(
             mine = total
             if not owned:
                 mine = clone(total) if isinstance(total, Tensor) else total.copy()
-            mine = mine if isinstance(mine, Tensor) else node(mine, None, (), ())
+            mine = mine if isinstance(mine, Tensor) else node(mine, None, None, ())
             if wanted is None:
                 leaves.append((y, mine))
             else:
@@ -153,8 +153,8 @@ def walk(
         if not leaf and i not in ends:
             _send_on(waiting, y, i, total, useful, create_graph)
             if not retain:
-                y._inputs = None
-                y._attrs = ()
+                y._first = None
+                y._rest = ()
                 if anomaly.made is not None:
                     anomaly.made.pop(i, None)
     accumulate(leaves)  # at the end: what raises on the way leaves every `.grad` as it was
@@ -208,10 +208,14 @@ def _send_on(
     waiting: _Waiting, y: Tensor, i: int, g: Any, useful: set[int] | None, create_graph: bool
 ) -> None:
     """Give every input of node `y` its share of the gradient `g`."""
-    op, inputs = y._op, y._inputs
+    op, first, rest = y._op, y._first, y._rest
     assert op is not None
-    if inputs is None:
+    if first is None:
         raise _walked_before(y)
+    if op.joint is not None:
+        inputs = first
+    else:  # and attributes: these are never tensors
+        inputs = (first, rest) if op.pair else (first, *rest)
     args, asked = [g, y if create_graph else y._data], []
     for x in inputs:
         ask = False
@@ -223,8 +227,7 @@ def _send_on(
                 x = x._data
         asked.append(ask)
         args.append(x)
-    args += y._attrs
-    given = op.rules if op.joint is None else op.joint(asked, *args)
+    given = op.rules if op.joint is None else op.joint(asked, *args, *rest)
     for k, ask in enumerate(asked):
         if not ask or given[k] is None:
             continue
@@ -284,11 +287,12 @@ def _leading_to(
         y = stack.pop()
         if stop and y._index in wanted:
             continue
-        if y._inputs is None:
+        inputs = y._inputs
+        if inputs is None:
             if fresh and y._index < oldest:
                 continue
             raise _walked_before(y)
-        for x in y._inputs:
+        for x in inputs:
             if isinstance(x, Tensor) and x._tracked and x._index not in reached:
                 reached[x._index] = x
                 stack.append(x)

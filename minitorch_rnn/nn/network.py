@@ -33,7 +33,8 @@ class RecurrentNetwork(Module):
 
     Attributes:
         rnn: the recurrent layers, an `RNN`.
-        output: the output layer, a `Linear` with weight W_o (O, H) and bias b_o (O,).
+        output: the output layer, a `Linear` with weight W_o (O, H), of both directions
+            (O, 2H), and bias b_o (O,).
 
     Source: slides 72 and 85.
 
@@ -60,7 +61,9 @@ class RecurrentNetwork(Module):
                 f"known are {', '.join(map(repr, OUTPUTS))}."
             )
         self.rnn = RNN(input_size, hidden_size, dtype=dtype, rng=rng, **options)
-        self.output = Linear(hidden_size, output_size, bias=self.rnn.bias, dtype=dtype, rng=rng)
+        self.output = Linear(
+            self.rnn.output_size, output_size, bias=self.rnn.bias, dtype=dtype, rng=rng
+        )
         self.output_activation = output_activation
 
     def logits(self, x: Any, hx: Any = None) -> tuple[Tensor, Tensor]:

@@ -12,7 +12,6 @@ import minitorch_rnn as mt
 from minitorch_rnn import nn
 from minitorch_rnn.autograd import detect_anomaly, grad
 from minitorch_rnn.errors import GraphError
-from minitorch_rnn.nn.scan import passes
 
 every_cell = pytest.mark.parametrize("kind", CELLS)
 
@@ -113,9 +112,7 @@ def assert_both_roads_agree(
     arrays, cotangents = drawn(nets[0], rng, T, B, start)
     lengths = rng.integers(1, T + 1, B).tolist() if ragged else None
     frozen = np.flatnonzero(rng.random(len(list(nets[0].parameters()))) < 0.2)
-    roads = [
-        outcome(net, arrays, tracked, lengths, cotangents, set(frozen), order) for net in nets
-    ]
+    roads = [outcome(net, arrays, tracked, lengths, cotangents, set(frozen), order) for net in nets]
     assert_the_same(*roads, digits)
 
 
@@ -135,7 +132,7 @@ def test_higher_derivatives_are_those_of_the_layer_step_by_step(case, order):
 
 
 LONG = {  # several blocks of 256 rows forward and of 1024 backward, and a rest of each
-    "one sequence": (1100, 1), "several": (130, 10), "many": (60, 40), "wider than a block": (3, 1100),
+    "one sequence": (1100, 1), "several": (130, 10), "many": (60, 40), "more than rows": (3, 1100),
 }  # fmt: skip
 
 
@@ -272,22 +269,19 @@ OTHERS = {
 @every_cell
 @pytest.mark.parametrize("change", OTHERS.values(), ids=OTHERS)
 @pytest.mark.parametrize("name", ["weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0"])
-@pytest.mark.parametrize("B", [1, 3])
-def test_tensors_of_another_kind_in_place_of_parameters_are_treated_alike(
-    kind, change, name, B, rng
-):
-    x, found = rng.normal(size=(4, B, 3)), []
-    for net in both(kind, 3, 4):
-        for parameter in net.parameters():
-            parameter.requires_grad = False  # with complex numbers there are no gradients
-        other = mt.tensor(change(getattr(net, name).data))
-        try:
-            outputs = flat(nn.functional_call(net, {name: other}, x))
-        except (ValueError, TypeError) as error:
-            found.append((type(error), str(error).replace(repr(net), "")))
-        else:
-            found.append([(y.dtype, y.shape, y.data.tobytes()) for y in outputs])
-    assert found[0] == found[1]
+def test_tensors_of_another_kind_in_place_of_parameters_are_treated_alike(kind, change, name, rng):
+    for B in (1, 3):
+        x, found = rng.normal(size=(4, B, 3)), []
+        for net in both(kind, 3, 4):
+            for parameter in net.parameters():
+                parameter.requires_grad = False  # complex numbers have no gradients
+            # As functional_call does, which refuses other shapes; assignment does not.
+            vars(net)[name] = mt.tensor(change(getattr(net, name).data))
+            try:
+                found.append([(y.dtype, y.data.tolist()) for y in flat(net(x))])
+            except (ValueError, TypeError) as error:
+                found.append((type(error), str(error).replace(repr(net), "")))
+        assert found[0] == found[1]
 
 
 @every_cell
@@ -300,40 +294,3 @@ def test_a_layer_with_one_bias_goes_step_by_step(kind, name, rng):
         assert not scans(*outputs)
         found.append([y.data.tobytes() for y in outputs])
     assert found[0] == found[1]
-
-
-# At the edge of the numbers ---------------------------------------------------------------------
-
-
-@every_cell
-@pytest.mark.parametrize("B", [1, 3])
-@pytest.mark.parametrize("size", [40.0, 1000.0])
-@pytest.mark.parametrize("ragged", [False, True], ids=["whole", "ragged"])
-def test_closed_gates_and_flat_slopes_give_no_warning(kind, B, size, ragged, rng):
-    x, found = rng.normal(size=(5, B, 3)), []
-    signs = [rng.choice([-size, size], size=p.shape) for p in layer(kind, 3, 4).parameters()]
-    for net in both(kind, 3, 4):
-        for parameter, values in zip(net.parameters(), signs, strict=True):
-            parameter.update_(values)
-        outputs = flat(net(x, lengths=[2] + [5] * (B - 1) if ragged else None))
-        grads = grad(outputs, list(net.parameters()), [np.ones(y.shape) for y in outputs])
-        assert all(np.isfinite(a.data).all() for a in (*outputs, *grads))
-        found.append([*outputs, *grads])
-    assert_the_same(*found)
-
-
-@every_cell
-def test_a_nan_goes_as_far_as_step_by_step(kind, rng):
-    x, found = rng.normal(size=(6, 3, 2)), []
-    x[2, 1, 0] = np.nan
-    for net in both(kind, 2, 4, bidirectional=True):
-        y, start = net(x)[0], leaf(x)
-        g = grad(net(start)[0].sum(), [start, *net.parameters()])
-        found.append([np.isnan(a.data) for a in (y, *g)])
-        assert found[-1][0][2:, 1, :4].all() and not found[-1][0][:, 0].any()
-    for mine, reference in zip(*found, strict=True):
-        assert (mine == reference).all()
-
-
-def test_blocks_are_of_several_sizes_only():
-    assert {passes._steps(T, 1, 256) for T in range(2, 2000)} == {2, 4, 8, 16, 32, 64, 128, 256}
