@@ -67,6 +67,6 @@ TARGETS: dict[str, list[Target]] = {
         Target("chain growth", "ours", "10,000 operations", 1.3),
         *(Target("memory", kind, "PyTorch", 1.0) for kind in _KINDS),
         Target("memory growth", "ours, sqrt", "T = 1,000", 10.0),  # the square root of 100
-        Target("training", "train", "PyTorch", 0.7),
+        Target("train", "train", "PyTorch", 0.7),
     ],
 }

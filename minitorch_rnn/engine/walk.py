@@ -195,7 +195,7 @@ class _Waiting:
             reached[i] = x, total, owned
 
     def whole(self, i: int) -> tuple[Tensor, Any, bool]:
-        """The tensor with the index i, its total, pieces and all, and whether that was made here."""
+        """The tensor with the index i, its total with all pieces, and if it was made here."""
         y, total, owned = self.reached.pop(i)
         if i not in self.pieces:
             return y, total, owned

@@ -305,6 +305,9 @@ def _parts(value: Any) -> list[tuple[Any, str]]:
     return []
 
 
+_HOLDERS = (Parameter, Module, list, tuple, dict)  # what a walk over a module stops at
+
+
 def _walk(root: Module) -> Iterator[tuple[str, Any]]:
     seen: set[int] = set()
     stack: list[tuple[Any, str]] = [(root, "")]
@@ -315,4 +318,10 @@ def _walk(root: Module) -> Iterator[tuple[str, Any]]:
             seen.add(id(value))
             yield path, value
             prefix = f"{path}." if path else ""
-            stack.extend((held, prefix + name) for held, name in reversed(parts))
+            stack.extend(
+                [
+                    (held, prefix + name)
+                    for held, name in reversed(parts)
+                    if isinstance(held, _HOLDERS)
+                ]
+            )

@@ -40,11 +40,12 @@ class unshared:
 
 @cache
 def _libraries() -> list[Any]:
-    """The BLAS libraries that are loaded."""
+    """The BLAS of NumPy, or, where it cannot be told from others, all that are loaded."""
     try:
         from threadpoolctl import ThreadpoolController
     except ImportError:
         return []
-    return [
+    found = [
         library for library in ThreadpoolController().lib_controllers if library.user_api == "blas"
     ]
+    return [library for library in found if "numpy" in library.filepath] or found

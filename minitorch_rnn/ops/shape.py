@@ -17,7 +17,6 @@ from minitorch_rnn.backend import namespace
 from minitorch_rnn.engine import composite, primitive, raw, variadic
 from minitorch_rnn.errors import ShapeError
 
-
 _FLOAT16 = np.dtype("float16")
 
 
