@@ -110,8 +110,8 @@ def _part_rule(wanted: list[bool], g: Any, y: Any, whole: Any, k: int) -> list[P
 def _gathered(pieces: list[Piece], whole: Tensor) -> list[Any]:
     """The gradients of the output and of the last states; None where none came."""
     found: list[Any] = [None] * (1 + whole._attrs[1].states)
-    for k, g, _ in pieces:
-        found[k] = g if found[k] is None else found[k] + g
+    for k, g, _ in pieces:  # each part sends one, the sum of all that reached it
+        found[k] = g
     return found
 
 
