@@ -190,12 +190,13 @@ def apply(op: Op, args: tuple[Any, ...]) -> Any:
     if not (tracked and op.recorded and is_grad_enabled()):
         return node(y, None, None, ())
     if constants:
-        inputs = tuple(map(kept, inputs, values))
-    if attrs:
-        attrs = tuple([a if a.__class__ in _NUMBERS else _settled(a) for a in attrs])
+        args = tuple(map(kept, inputs, values)) + attrs
+    for a in attrs:
+        if a.__class__ not in _NUMBERS:
+            args = args[: op.arity] + tuple(map(_settled, attrs))
+            break
     if y.dtype.kind != "f":
         _check_carries(op, y, inputs)
-    args = inputs + attrs if attrs else inputs
     y = node(y, op, args[0], args[1] if op.pair else args[1:])
     if anomaly.made is not None:
         anomaly.note(y._index)

@@ -38,6 +38,8 @@ from minitorch_rnn.nn.losses import (
 )
 from minitorch_rnn.ops.shape import axis_of
 
+_UNSIGNED = np.dtype("uint64")
+
 
 @composite
 def cross_entropy(
@@ -86,13 +88,12 @@ def cross_entropy(
     if not 0 <= label_smoothing <= 1:
         raise ValueError(f"{name}: label_smoothing is {label_smoothing}; it is a share, 0 to 1.")
     z = as_floats(logits)
-    given = raw(targets) if backend_of(raw(targets)) else np.asarray(targets)
+    given = raw(targets)
+    given = given if backend_of(given) else np.asarray(given)
     if given.dtype.kind != "f" or given.shape != z.shape or not z.ndim:
         z, classes, kept = _labelled(name, "logits", z, targets, ignore_index, axis)
-        if weight is None and not label_smoothing:
-            losses = _cross_entropy(z, classes)
-            losses = losses if kept is None else ops.where(kept, losses, 0.0)
-            return reduced(losses, reduction, name, kept=kept)
+        if weight is None and not label_smoothing and z.size:
+            return _plain(name, z, classes, kept, reduction)
         log_p = ops.log_softmax(z)
         return _of_classes(name, log_p, classes, kept, weight, reduction, label_smoothing)
     if ignore_index >= 0:
@@ -164,23 +165,24 @@ def _labelled(
 
     Where a step is not kept, x and its class are 0; the latter two are arrays beside x.
     """
-    if x.ndim:
+    shape = x.shape
+    if shape:
         axis = axis_of(name, x, axis)  # type: ignore[no-untyped-call]
-    needed = x.shape[:axis] + x.shape[axis + 1 :] if x.ndim else ()
+    needed = shape[:axis] + shape[axis + 1 :] if shape else ()
     classes = integers(name, "targets", targets, x, needed if what == "logits" else None)
-    if not x.ndim or classes.shape != needed:
-        fits = [k for k in range(x.ndim) if x.shape[:k] + x.shape[k + 1 :] == classes.shape]
+    if not shape or classes.shape != needed:
+        fits = [k for k in range(x.ndim) if shape[:k] + shape[k + 1 :] == classes.shape]
         raise ShapeError(
-            f"{name}: {what} have shape {x.shape}, targets {classes.shape}; targets of shape "
+            f"{name}: {what} have shape {shape}, targets {classes.shape}; targets of shape "
             f"{needed} are needed, classes being on axis {axis}."
             + (f" If they are on axis {fits[0]}, pass axis={fits[0]}." if fits else "")
         )
-    n = x.shape[axis]
-    x = x if axis == x.ndim - 1 else ops.moveaxis(x, axis, -1)
+    n = shape[axis]
+    x = x if axis == len(shape) - 1 else ops.moveaxis(x, axis, -1)
     on_host, xp = isinstance(classes, np.ndarray), namespace(raw(x))
     # As unsigned numbers the negative ones are the largest: one look finds all that are no class.
     plain = on_host and not 0 <= ignore_index < n and classes.size
-    if plain and classes.view(np.uint64).max() < n:
+    if plain and classes.view(_UNSIGNED).max() < n:
         return x, xp.asarray(classes), None
     kept, known = classes != ignore_index, (classes >= 0) & (classes < n)
     if on_host and (wrong := classes[kept & ~known]).size:
@@ -197,34 +199,49 @@ def _labelled(
     return x, xp.where(kept & known, classes, 0), kept
 
 
-def _cross_entropy(z: Tensor, classes: Any) -> Tensor:
-    """-ln softmax(z)_c of the class c of each step, as one node of the graph."""
-    n, O = classes.size, z.shape[-1]
-    log_p = ops.log_softmax(z._data.reshape((n, O))).reshape(-1)
-    places = namespace(log_p).arange(0, n * O, O) + classes.reshape(-1)  # in the flat log_p
-    losses = -log_p[places].reshape(classes.shape)
+def _plain(name: str, z: Tensor, classes: Any, kept: Any, reduction: Reduction) -> Tensor:
+    """The cross-entropy of classes, neither weighted nor smoothed, reduced."""
+    if kept is None and reduction == "mean":
+        return _cross_entropy(z, classes, mean=True)
+    losses = _cross_entropy(z, classes, mean=False)
+    losses = losses if kept is None else ops.where(kept, losses, 0.0)
+    return reduced(losses, reduction, name, kept=kept)
+
+
+def _cross_entropy(z: Tensor, classes: Any, mean: bool) -> Tensor:
+    """-ln softmax(z)_c of the class c of each step, or their mean, as one node of the graph."""
+    x, n = z._data, classes.size
+    xp, O, dtype = namespace(x), x.shape[-1], x.dtype
+    x = x if x.ndim == 2 else x.reshape((n, O))
+    x = x if dtype.itemsize > 2 else x.astype("float32")
+    e = x - x.max(axis=1, keepdims=True)  # exp() cannot overflow now
+    e = e if e.flags.c_contiguous else e.copy()
+    places = xp.arange(0, n * O, O) + classes.reshape(-1)  # in the flat e
+    picked = e.reshape(-1)[places]
+    xp.exp(e, out=e)
+    total = e.sum(axis=1)
+    losses = xp.log(total) - picked
+    losses = losses.sum() / n if mean else losses.reshape(classes.shape)
+    losses = losses if losses.dtype == dtype else losses.astype(dtype)
     if not (z.requires_grad and is_grad_enabled()):
         return constant(losses)
-    return record(_CROSS_ENTROPY, losses, (z,), (log_p, places))
+    return record(_CROSS_ENTROPY, losses, (z,), (e, total, places, mean))
 
 
 def _cross_entropy_rule(
-    wanted: list[bool], g: Any, y: Any, z: Any, log_p: Any, places: Any
+    wanted: list[bool], g: Any, y: Any, z: Any, e: Any, total: Any, places: Any, mean: bool
 ) -> list[Any]:
     # Of each step the gradient is softmax(z) - D, where D is 1 at its class and 0 elsewhere.
-    xp, n, O = namespace(log_p), len(places), z.shape[-1]
-    g = g.reshape((n, 1))
+    n = len(total)
+    g = g / n if mean else g.reshape(n)
     if isinstance(y, Tensor):
-        D = xp.zeros_like(log_p)
-        D[places] = 1.0
-        return [
-            ((ops.softmax(z.reshape((n, O))) - constant(D.reshape((n, O)))) * g).reshape(z.shape)
-        ]
-    gz = xp.exp(log_p)
-    gz[places] -= 1.0
-    gz = gz.reshape((n, O))
-    gz *= g
-    return [gz.reshape(z.shape)]
+        D = namespace(e).zeros_like(e)
+        D.reshape(-1)[places] = 1.0
+        slope = ops.softmax(z.reshape(D.shape)) - constant(D)
+        return [(slope * (g if mean else g.unsqueeze(1))).reshape(z.shape)]
+    gz = e * (g / total)[:, None]
+    gz.reshape(-1)[places] -= g
+    return [gz if gz.shape == z.shape else gz.reshape(z.shape)]
 
 
 _CROSS_ENTROPY = joint("cross_entropy", _cross_entropy_rule)

@@ -157,9 +157,8 @@ def sigmoid(x):
     """
     x = floating(x)
     xp = namespace(x)
-    positive = x > 0
-    z = xp.exp(xp.where(positive, -x, x))  # at most 1: it cannot overflow
-    return xp.where(positive, 1, z) / (1 + z)
+    z = xp.exp(xp.minimum(x, -x))  # at most 1: it cannot overflow
+    return xp.where(x > 0, 1, z) / (1 + z)
 
 
 @primitive(lambda g, y, x: zeros_like(x))
@@ -195,7 +194,7 @@ def softplus(x):
     """
     x = floating(x)
     xp = namespace(x)
-    return xp.maximum(x, 0) + xp.log1p(xp.exp(xp.where(x > 0, -x, x)))
+    return xp.maximum(x, 0) + xp.log1p(xp.exp(xp.minimum(x, -x)))
 
 
 @primitive(lambda g, y, x: g / (2 * y))

@@ -7,7 +7,7 @@ import numpy as np
 from minitorch_rnn.backend import namespace
 from minitorch_rnn.engine import primitive, raw, variadic
 from minitorch_rnn.errors import ShapeError
-from minitorch_rnn.ops.shape import broadcast_to, fit, swapaxes, unsqueeze
+from minitorch_rnn.ops.shape import broadcast_to, fit, unsqueeze
 
 
 def _matmul_vjp_a(g, y, a, b):
@@ -15,7 +15,7 @@ def _matmul_vjp_a(g, y, a, b):
         return fit(unsqueeze(g, -1) * b if a.ndim > 1 else g * b, a.shape)
     if a.ndim == 1:  # y[…, j] = sum_i a[i] b[…, i, j]
         return fit((unsqueeze(g, -2) * b).sum(axis=-1), a.shape)
-    return fit(g @ swapaxes(b, -1, -2), a.shape)
+    return fit(g @ b.swapaxes(-1, -2), a.shape)
 
 
 def _matmul_vjp_b(g, y, a, b):
@@ -23,7 +23,7 @@ def _matmul_vjp_b(g, y, a, b):
         return fit(unsqueeze(g, -2) * unsqueeze(a, -1) if b.ndim > 1 else g * a, b.shape)
     if b.ndim == 1:
         return fit((unsqueeze(g, -1) * a).sum(axis=-2), b.shape)
-    return fit(swapaxes(a, -1, -2) @ g, b.shape)
+    return fit(a.swapaxes(-1, -2) @ g, b.shape)
 
 
 @primitive(_matmul_vjp_a, _matmul_vjp_b)

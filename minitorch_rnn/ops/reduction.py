@@ -218,7 +218,12 @@ def _finite(x):
     return where(abs(x) == math.inf, 0.0, x)
 
 
-@primitive(lambda g, y, x, axis: y * (g - reduce_sum(g * y, axis, True)))
+@widened
+def _softmax_vjp(g, y, x, axis):
+    return y * (g - (g * y).sum(axis=axis, keepdims=True))
+
+
+@primitive(_softmax_vjp)
 @widened
 def softmax(x, axis=-1):
     """Probabilities along `axis`: y = e**x / sum(e**x), without overflow.
@@ -238,9 +243,10 @@ def softmax(x, axis=-1):
     return e
 
 
+@widened
 def _log_softmax_vjp(g, y, x, axis):
     # y = x - log(sum(exp(x))), so dL/dx = g - softmax(x) * sum(g), and softmax(x) is exp(y).
-    return g - exp(y) * reduce_sum(g, axis, True)
+    return g - exp(y) * g.sum(axis=axis, keepdims=True)
 
 
 @primitive(_log_softmax_vjp)

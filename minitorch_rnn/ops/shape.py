@@ -166,7 +166,7 @@ def pad(x, pad_width, value=0.0):
 
 
 def _permute_vjp(g, y, x, axes):
-    return permute(g, tuple(sorted(range(len(axes)), key=lambda i: axes[i] % len(axes))))
+    return g.transpose(tuple(sorted(range(len(axes)), key=lambda i: axes[i] % len(axes))))
 
 
 @primitive(_permute_vjp)
@@ -199,7 +199,7 @@ def repeat(x, repeats, axis=None):
     return x[(slice(None),) * axis + (rows,)]
 
 
-@primitive(lambda g, y, x, shape: reshape(g, x.shape))
+@primitive(lambda g, y, x, shape: g.reshape(x.shape))
 def reshape(x, shape):
     """The same elements in the same order in another shape; one size may be -1.
 
@@ -253,7 +253,7 @@ def split(x, sections, axis=0):
     return [x[(*before, slice(a, b))] for a, b in zip(cuts[:-1], cuts[1:], strict=True)]
 
 
-@primitive(lambda g, y, x, axis: reshape(g, x.shape))
+@primitive(lambda g, y, x, axis: g.reshape(x.shape))
 def squeeze(x, axis=None):
     """x without `axis`, which must have size 1; None drops every axis of size 1.
 
@@ -361,7 +361,7 @@ def transpose(x, axes=None):
     return permute(x, tuple(range(x.ndim))[::-1] if axes is None else axes)
 
 
-@primitive(lambda g, y, x, axis: reshape(g, x.shape))
+@primitive(lambda g, y, x, axis: g.reshape(x.shape))
 def unsqueeze(x, axis):
     """x with a new axis of size 1 at position `axis` (NumPy's `expand_dims`).
 
