@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 _tick = count().__next__
 _adding = threading.Lock()
 
+FREED = object()  # in place of the first argument of a node that a walk has freed
+
 
 class Tensor(Interchange):
     """An array with an optional record of how it was computed.
@@ -191,21 +193,20 @@ class Tensor(Interchange):
     @property
     def _inputs(self) -> tuple[Any, ...] | None:
         """What it was computed from: () of a leaf, None once a walk has freed it."""
-        if self._first is None:
-            return () if self._op is None else None
-        return self._arguments()[0]
+        return None if self._first is FREED else self._arguments()[0]
 
     @property
     def _attrs(self) -> tuple[Any, ...]:
         """The arguments of its operation that are no inputs."""
-        return () if self._first is None else self._arguments()[1]
+        return () if self._first is FREED else self._arguments()[1]
 
     def _arguments(self) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
         # A node keeps its first argument, and beside it the second if there are two, else a tuple
         # of all others. A tuple of both would be one object more for each operation, and of long
         # graphs the garbage collector's passes over all objects are what costs most.
         op, first, rest = self._op, self._first, self._rest
-        assert op is not None
+        if op is None:
+            return (), ()
         if op.joint is not None:
             return first, rest
         arguments = (first, rest) if op.pair else (first, *rest)

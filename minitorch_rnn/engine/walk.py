@@ -13,7 +13,7 @@ from minitorch_rnn.engine import anomaly
 from minitorch_rnn.engine.primitive import mixed, primitive, raw
 from minitorch_rnn.engine.recording import enable_grad, is_grad_enabled
 from minitorch_rnn.engine.staying import check_staying
-from minitorch_rnn.engine.tensor import Tensor, accumulate, constant, node
+from minitorch_rnn.engine.tensor import FREED, Tensor, accumulate, constant, node
 from minitorch_rnn.errors import BackendError, GraphError, ShapeError
 
 
@@ -153,7 +153,7 @@ def walk(
         if not leaf and i not in ends:
             _send_on(waiting, y, i, total, useful, create_graph)
             if not retain:
-                y._first = None
+                y._first = FREED
                 y._rest = ()
                 if anomaly.made is not None:
                     anomaly.made.pop(i, None)
@@ -210,7 +210,7 @@ def _send_on(
     """Give every input of node `y` its share of the gradient `g`."""
     op, first, rest = y._op, y._first, y._rest
     assert op is not None
-    if first is None:
+    if first is FREED:
         raise _walked_before(y)
     if op.joint is not None:
         inputs = first

@@ -87,6 +87,16 @@ def test_a_node_is_one_object_to_the_garbage_collector(step, tuples):
     assert n <= known <= n * (1 + tuples) + 5
 
 
+def test_an_argument_that_is_none_is_kept_as_any_other():
+    @mt.primitive(None, lambda g, y, mask, x: g if mask is None else g * mask)
+    def masked(mask, x):
+        return x.copy() if mask is None else x * mask
+
+    x = leaf(3)
+    masked(None, x).backward(mt.ones(3))  # None is not what a freed node has
+    assert x.grad.tolist() == [1.0, 1.0, 1.0]
+
+
 def test_what_a_walk_keeps_does_not_grow_with_the_chain(monkeypatch):
     walk = sys.modules["minitorch_rnn.engine.walk"]
     sizes, send_on = [], walk._send_on
