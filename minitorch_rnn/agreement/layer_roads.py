@@ -150,7 +150,7 @@ class Layers:
         }
         x, *states = inputs.values()
         self.rnn.road = road
-        if road == "scan" and not self.rnn._scans(x):
+        if road == "scan" and not self.rnn.scans(x):
             raise Skip("nothing is scanned that has one step, or while anomalies are looked for")
         hx = None if not states else tuple(states) if len(states) > 1 else states[0]
         if self.rnn.batch_first:

@@ -1,8 +1,8 @@
-"""Memory that is used again and again: a fresh array of a megabyte costs more than filling it.
+"""Memory that is used again and again by the steps of training, which make the same arrays.
 
-The operating system hands out new memory page by page, when it is first written to, and takes it
-back when an array goes. A training step that makes the same arrays as the one before would pay for
-every page every time.
+The operating system hands out new memory page by page, when it is first written to, and may take it
+back when an array goes: then every step pays for every page. What that costs depends on the C
+library; `bench/ANALYSIS.md` has a figure.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Buffers:
         self._lock = threading.Lock()
         self._returned: deque[np.ndarray] = deque()  # may grow at any time, in any thread
         self._idle: list[np.ndarray] = []  # oldest first
-        self._watched: dict[int, weakref.ref[np.ndarray]] = {}  # by address
+        self._watched: dict[int, weakref.ref[np.ndarray]] = {}  # by id of the memory
         self._lent = self._most = 0  # bytes
 
     def empty(self, xp: Any, shape: tuple[int, ...], dtype: Any) -> Any:

@@ -1,8 +1,7 @@
 """The elementwise mathematics of each recurrent cell: one time step forward, and one backward.
 
-`scan` runs them over a sequence; the loop and the matrix products are there. A block computes in
-arrays of its own, always with `out=`, so that a step allocates nothing; scan uses it again and
-again.
+`passes` runs them over a sequence; the loops and the matrix products are there. A block computes in
+arrays of its own, always with `out=`, so that a step allocates nothing; it is used again and again.
 
 What backward needs of a step, and does not depend on what comes later in time, are its partial
 derivatives. Forward leaves them behind in place of the activations, as the `slopes` of each unit.
@@ -23,8 +22,8 @@ class Forward(NamedTuple):
     """The arrays and functions of a block of time steps.
 
     Attributes:
-        share: what the input gives to z, (steps, B, gates H), written by scan.
-        z: W_hh h(t-1), (gates, R), written by scan before each step.
+        share: what the input gives to z, (steps, B, gates H), written by the pass.
+        z: W_hh h(t-1), (gates, R), written by the pass before each step.
         views: for every step what `step` needs of the arrays of the block.
         begin: (bias_hh, states besides h), before the first step.
         step: (h(t-1), h(t), views): makes h(t).
@@ -48,7 +47,7 @@ class Backward(NamedTuple):
         d: gradients of the rows of the weights, and of what passes them by,
             (steps + 1, B, slots H).
         views: for every step what `step` needs of d.
-        out: the gradient that comes through W_hh, R, written by scan after each step.
+        out: the gradient that comes through W_hh, R, written by the pass after each step.
         begin: (n, gradients of the states after step n - 1).
         step: (dDIV/dh(t) from outside, slopes, views): writes d.
         end: the gradients of the states before step 0.
@@ -65,7 +64,7 @@ class Backward(NamedTuple):
 
 
 class Kernel(NamedTuple):
-    """A cell as scan needs it.
+    """A cell as the passes need it.
 
     Attributes:
         gates: rows of weights per unit.

@@ -211,7 +211,7 @@ def _ended(xp: Any, T: int, lengths: np.ndarray) -> Any:
     return xp.asarray(np.arange(T)[:, None] >= lengths)
 
 
-def _cut(h: Any, slopes: Any, lengths: np.ndarray, passes: bool) -> None:
+def _cut(h: Any, slopes: Any, lengths: np.ndarray, carries: bool) -> None:
     """Leave no trace of what came behind the end of a sequence."""
     xp, T, (B, H) = backend.namespace(h), len(h) - 1, h.shape[1:]
     # By number: a device would have to be asked how many elements a mask selects.
@@ -220,7 +220,7 @@ def _cut(h: Any, slopes: Any, lengths: np.ndarray, passes: bool) -> None:
     if slopes is not None:
         by_row = slopes.reshape(T, -1, B, H).swapaxes(1, 2)
         by_row[t, b] = 0
-        if passes:  # the gradient of the last c goes back to the step that made it
+        if carries:  # the gradient of the last c goes back to the step that made it
             by_row[:, :, 0][t, b] = 1
 
 

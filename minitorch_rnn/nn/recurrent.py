@@ -183,7 +183,7 @@ class RNNBase(Module):
             laid out like hx.
         """
         x, state, counts, layout = self._prepared(x, hx, lengths)
-        direction = self._scanned if self._scans(x) else self._stepped
+        direction = self._scanned if self.scans(x) else self._stepped
         return self._laid_out(*self._layers(x, state, counts, direction), layout)
 
     def unroll(self, x: Any, hx: Any = None, lengths: Any = None) -> Unrolled:
@@ -203,8 +203,14 @@ class RNNBase(Module):
         }
         return Unrolled(*self._laid_out(*found, layout), states)
 
-    def _scans(self, x: Tensor) -> bool:
-        """Whether x can take the fast road."""
+    def scans(self, x: Tensor) -> bool:
+        """Whether x, (T, B, I), takes the fast road now.
+
+        >>> import minitorch_rnn as mt
+        >>> rnn = mt.nn.RNN(2, 3)
+        >>> rnn.scans(mt.ones(5, 1, 2)), rnn.scans(mt.ones(1, 1, 2))  # one step is no loop
+        (True, False)
+        """
         T, B = x.shape[:2]
         return (
             self.road == "scan" and T > 1 and B > 0 and not self.proj_size

@@ -32,7 +32,7 @@ def stepped(
         after the last step of each sequence, each (1, B, H).
     """
     T, now = len(x), tuple(state)
-    alive = alive_at(x, lengths)
+    alive = _alive_at(x, lengths)
     run: list[States] = [now] * T
     for t in time_steps(range(T)[::-1] if reverse else range(T)):
         run[t] = new = cell.step(x[t], now, *weights)
@@ -46,7 +46,7 @@ def stepped(
     return run, ops.stack(heard), tuple([s.unsqueeze(0) for s in now])
 
 
-def alive_at(x: Tensor, lengths: np.ndarray | None) -> list[Any]:
+def _alive_at(x: Tensor, lengths: np.ndarray | None) -> list[Any]:
     """By t, which sequences of x (T, B, ·) have not ended, (B, 1); None where all go on."""
     if lengths is None:
         return [None] * len(x)
