@@ -1,0 +1,225 @@
+"""Which library computes: that of an array's own type; and `use`, which says where new ones go."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from minitorch_rnn.backend import cuda
+from minitorch_rnn.backend.device import Device
+from minitorch_rnn.errors import BackendError
+
+__all__ = [
+    "Backend", "backend_of", "current_backend", "device_of", "erf", "names", "namespace",
+    "namespace_of", "place", "register", "to_numpy", "use",
+]  # fmt: skip
+
+
+class Backend(NamedTuple):
+    """An array library: its name, module and array type, and what NumPy lacks.
+
+    Attributes:
+        name, xp, ndarray: the name, the module, and the type of its arrays.
+        to_numpy: the one way from such an array to the host.
+        erf: the error function.
+        device: what computes, where that is no CPU.
+
+    >>> current_backend().to_numpy(current_backend().xp.ones(2))
+    array([1., 1.])
+    """
+
+    name: str
+    xp: Any
+    ndarray: type
+    to_numpy: Callable[[Any], np.ndarray]
+    erf: Callable[[Any], Any]
+    device: Device | None = None
+
+
+def _numpy() -> Backend:
+    erf_of_objects = np.frompyfunc(math.erf, 1, 1)
+
+    def erf(x: Any) -> Any:
+        return np.asarray(erf_of_objects(x)).astype(np.asarray(x).dtype)
+
+    return Backend("numpy", np, np.ndarray, np.asarray, erf)
+
+
+_loaders: dict[str, Callable[[], Backend]] = {
+    "numpy": _numpy,
+    "cupy": lambda: Backend("cupy", *cuda.load()),
+}
+_DEVICES = {"cpu": "numpy", "cpu:0": "numpy", "cuda": "cupy", "cuda:0": "cupy"}  # PyTorch's names
+_ELSEWHERE = {"cpu", "cuda", "gpu", "hip", "meta", "mps", "tpu", "xla", "xpu"}
+_loaded: dict[str, Backend] = {}
+_by_type: dict[type, Backend] = {}
+_ndarray = np.ndarray
+
+
+def register(name: str, load: Callable[[], Backend]) -> None:
+    """Make a further array library known under `name`; `load` runs at its first use."""
+    _loaders[name] = load
+
+
+def names() -> list[str]:
+    """The names that `use` and `Tensor.to` understand.
+
+    >>> "numpy" in names(), "cupy" in names()
+    (True, True)
+    """
+    return list(_loaders)
+
+
+def place(name: Any) -> str | None:
+    """The backend that `name` means, "cpu" and "cuda:0" included; None if it names none.
+
+    Raises:
+        BackendError: for another device than the first.
+
+    >>> place("cpu"), place("cuda:0"), place("float32")
+    ('numpy', 'cupy', None)
+    """
+    if not isinstance(name, str):
+        return None
+    if name.partition(":")[0] in _ELSEWHERE and name not in _DEVICES:
+        raise BackendError(
+            f"{name!r}: the backends are {_listed()}; 'cpu' means the first, 'cuda' and 'cuda:0' "
+            "the second. For another GPU set CUDA_VISIBLE_DEVICES."
+        )
+    name = _DEVICES.get(name, name)
+    return name if name in _loaders else None
+
+
+def _listed() -> str:
+    return ", ".join(repr(name) for name in _loaders)
+
+
+def namespace_of(name: str) -> Any:
+    """The array library of the backend `name`.
+
+    Raises:
+        BackendError: as `use` does.
+
+    >>> namespace_of("numpy") is np
+    True
+    """
+    return _get(name).xp
+
+
+def _get(name: str) -> Backend:
+    if name not in _loaded:
+        known = place(name)
+        if known is None:
+            raise BackendError(f"use({name!r}): the backends are {_listed()}.")
+        if known != name:
+            return _get(known)
+        backend = _loaders[name]()
+        _loaded[name] = _by_type[backend.ndarray] = backend
+    return _loaded[name]
+
+
+_get("numpy")
+_current: Backend | None = None  # None until somebody asks: the environment decides then
+
+
+class use:
+    """Make new arrays on the backend `name`; as a context manager, only inside the block.
+
+    Raises:
+        BackendError: if the backend is unknown, not installed, or has no device. There is no
+            silent way back to the CPU.
+
+    >>> import minitorch_rnn as mt
+    >>> with mt.use("numpy"):
+    ...     mt.zeros(2).backend
+    'numpy'
+    """
+
+    def __init__(self, name: str) -> None:
+        global _current
+        self._before, self._chosen = _current, _get(name)
+        _current = self._chosen
+
+    def __enter__(self) -> Backend:
+        global _current
+        _current = self._chosen
+        return _current
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        global _current
+        _current = self._before
+
+
+def current_backend() -> Backend:
+    """The backend on which new arrays are made: as `use` or MINITORCH_RNN_BACKEND said.
+
+    >>> with use("numpy"):
+    ...     current_backend().name
+    'numpy'
+    """
+    global _current
+    if _current is None:
+        _current = _get(os.environ.get("MINITORCH_RNN_BACKEND") or "numpy")
+    return _current
+
+
+def backend_of(array: Any) -> Backend | None:
+    """The backend whose array `array` is; None for numbers, lists and foreign objects.
+
+    >>> backend_of(np.ones(2)).name, backend_of([1.0, 2.0])
+    ('numpy', None)
+    """
+    return _by_type.get(type(array))
+
+
+def namespace(*arrays: Any) -> Any:
+    """The array library to compute with: that of the first array that is not NumPy's, else NumPy.
+
+    >>> namespace(np.ones(3), 2.0).__name__
+    'numpy'
+    """
+    for array in arrays:
+        if array.__class__ is not _ndarray:
+            backend = _by_type.get(array.__class__)
+            if backend is not None:
+                return backend.xp
+    return np
+
+
+def device_of(array: Any) -> Device | None:
+    """The GPU that computes with `array`; None for an array of the host, or a foreign object.
+
+    >>> device_of(np.ones(2)) is None
+    True
+    """
+    backend = _by_type.get(type(array))
+    return None if backend is None else backend.device
+
+
+def to_numpy(array: Any) -> np.ndarray:
+    """`array` as a NumPy array; a device array is copied to the host, visibly, here.
+
+    >>> to_numpy([1.0, 2.0])
+    array([1., 2.])
+    """
+    backend = _by_type.get(type(array))
+    return np.asarray(array) if backend is None else backend.to_numpy(array)
+
+
+def erf(array: Any) -> Any:
+    """The error function on whichever backend `array` lives; NumPy itself has none.
+
+    >>> erf(np.array([-9.0, 0.0, 9.0]))
+    array([-1.,  0.,  1.])
+    """
+    return (_by_type.get(type(array)) or _loaded["numpy"]).erf(array)
