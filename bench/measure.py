@@ -6,10 +6,14 @@ import os
 import statistics
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
+from typing import TypeVar
 
 from bench.record import Timing
 
 FEWEST = 5  # turns of a candidate that is cut by the time limit
+
+Told = TypeVar("Told")
 
 
 def interleaved(
@@ -24,6 +28,25 @@ def interleaved(
     rounds, but `FEWEST` at least.
     """
     cost = {name: _cost(call) for name, call in candidates.items()}
+    turns = {name: partial(_mean, call) for name, call in candidates.items()}
+    told = in_turns(turns, cost, rounds, seconds, limit)
+    return {name: Timing(min(times), statistics.median(times)) for name, times in told.items()}
+
+
+def in_turns(
+    candidates: Mapping[str, Callable[[int], Told]],
+    cost: Mapping[str, float],
+    rounds: int,
+    seconds: float,
+    limit: float,
+) -> dict[str, list[Told]]:
+    """What every candidate tells of each of its turns; as `interleaved`.
+
+    Args:
+        candidates: each is called with the number of calls that make a turn.
+        cost: seconds of one call.
+        rounds, seconds, limit: as there.
+    """
     calls = {name: max(1, int(seconds / cost[name])) for name in candidates}
     turns = {
         name: rounds
@@ -31,20 +54,25 @@ def interleaved(
         else min(rounds, max(FEWEST, int(rounds * limit / needed)))
         for name in candidates
     }
-    times: dict[str, list[float]] = {name: [] for name in candidates}
+    told: dict[str, list[Told]] = {name: [] for name in candidates}
     gc.collect()
     gc.freeze()  # what is alive need not be looked through again before every turn
     for i in range(rounds):
-        for name, call in candidates.items():
+        for name, turn in candidates.items():
             if i * turns[name] // rounds == (i - 1) * turns[name] // rounds:
                 continue
             _settle()
-            started = time.perf_counter()
-            for _ in range(calls[name]):
-                call()
-            times[name].append((time.perf_counter() - started) / calls[name])
+            told[name].append(turn(calls[name]))
     gc.unfreeze()
-    return {name: Timing(min(t), statistics.median(t)) for name, t in times.items()}
+    return told
+
+
+def _mean(call: Callable[[], object], calls: int) -> float:
+    """Seconds of one call, of so many."""
+    started = time.perf_counter()
+    for _ in range(calls):
+        call()
+    return (time.perf_counter() - started) / calls
 
 
 def _cost(call: Callable[[], object]) -> float:

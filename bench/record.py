@@ -65,11 +65,19 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Run:
-    """Comparisons that were measured in one process, and what with."""
+    """Comparisons that were measured in one process, and what with.
+
+    Attributes:
+        threads: of the host.
+        machine: what the figures depend on, for a reader.
+        comparisons: in the order in which they were made.
+        backend: that ours ran on.
+    """
 
     threads: int
     machine: dict[str, str]
     comparisons: list[Comparison]
+    backend: str = "numpy"
 
 
 def written(runs: list[Run]) -> str:

@@ -3,9 +3,17 @@
 import datetime
 import os
 import platform
+import subprocess
+from collections.abc import Iterable
 from importlib import metadata
+from typing import Any
 
 PEERS = ("torch", "jax", "autograd", "mygrad", "tinygrad")
+# What is told where it is installed: of most there is one for each version of CUDA.
+_GPU_PACKAGES = (
+    "cupy-cuda12x", "cupy-cuda13x", "cupy", "torch", "nvidia-cudnn-cu12", "nvidia-cudnn-cu13",
+    "jax", "jax-cuda12-plugin", "jax-cuda13-plugin",
+)  # fmt: skip
 
 # Read once, when a library is loaded. JAX and tinygrad heed the cores that they may run on instead.
 _VARIABLES = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
@@ -26,7 +34,7 @@ def cores() -> int:
     return os.cpu_count() or 1
 
 
-def described(threads: int) -> dict[str, str]:
+def described(threads: int, peers: Iterable[str] = PEERS) -> dict[str, str]:
     """Machine, threads, versions and date, for the head of a report."""
     bound = f"{threads} thread{'s' if threads > 1 else ''}"
     if hasattr(os, "sched_getaffinity"):
@@ -38,9 +46,22 @@ def described(threads: int) -> dict[str, str]:
         "Python": platform.python_version(),
         "BLAS of NumPy": _blas(),
     }
-    for name in ("minitorch-rnn", "numpy", *PEERS):
+    for name in ("minitorch-rnn", "numpy", *peers):
         found[name] = version(name) or "not installed"
     return found
+
+
+def described_gpu(threads: int, name: str, xp: Any) -> dict[str, str]:
+    """The same of a GPU of this name, whose arrays are those of the library xp."""
+    found = {"GPU": name, "driver": _driver()}
+    if cuda := getattr(xp, "cuda", None):
+        runtime = cuda.runtime
+        for what, number in {
+            "CUDA of the driver": runtime.driverGetVersion(),
+            "CUDA of CuPy": runtime.runtimeGetVersion(),
+        }.items():
+            found[what] = f"{number // 1000}.{number % 1000 // 10}"
+    return found | described(threads, filter(version, _GPU_PACKAGES))
 
 
 def version(name: str) -> str | None:
@@ -49,6 +70,15 @@ def version(name: str) -> str | None:
         return metadata.version(name)
     except metadata.PackageNotFoundError:
         return None
+
+
+def _driver() -> str:
+    asked = ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader", "--id=0"]
+    try:
+        answer = subprocess.run(asked, capture_output=True, text=True, check=True, timeout=60)
+    except (OSError, subprocess.SubprocessError):
+        return "unknown"
+    return answer.stdout.strip() or "unknown"
 
 
 def _processor() -> str:

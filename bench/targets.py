@@ -9,16 +9,25 @@ _SIZES = (
     "(20, 1, 10, 20)", "(64, 1, 64, 128)", "(64, 32, 64, 128)", "(128, 32, 128, 256)",
     "(64, 64, 256, 512)",
 )  # fmt: skip
+_ON_A_GPU = (
+    "(64, 32, 64, 128)",
+    "(100, 256, 128, 256)",
+    "(128, 64, 256, 512)",
+    "(256, 128, 512, 1024)",
+)
 _FLOOR = "products alone"
 
 
 class Target(NamedTuple):
-    """The median of ours, in one row of one comparison, is at most `at_most` times theirs."""
+    """The median of ours, in one row of one comparison, is at most `at_most` times theirs; `goal`
+    is what we would like beyond that.
+    """
 
     comparison: str
     row: str
     theirs: str
     at_most: float
+    goal: float | None = None
 
     def verdict(self, comparisons: list[Comparison]) -> tuple[float | None, bool]:
         """The ratio to three places, None if it was not measured; and whether the target is met."""
@@ -60,6 +69,14 @@ def _operations() -> list[Target]:
     ]
 
 
+def _on_a_gpu() -> list[Target]:
+    found = []
+    for kind in _KINDS:
+        found += [Target(f"device {kind}", size, "PyTorch", 1.5, goal=1.0) for size in _ON_A_GPU]
+        found.append(Target(f"device {kind}", _ON_A_GPU[0], "ours, graph", 0.1))
+    return found
+
+
 TARGETS: dict[str, list[Target]] = {
     "A training step at (T, B, I, H)": _layers(),
     "One tiny operation": _operations(),
@@ -70,3 +87,4 @@ TARGETS: dict[str, list[Target]] = {
         Target("train", "train", "PyTorch", 0.7),
     ],
 }
+TARGETS_ON_A_GPU = {"A training step on the GPU at (T, B, I, H)": _on_a_gpu()}

@@ -7,6 +7,7 @@ import hypothesis
 import numpy as np
 import pytest
 import strict_cupy
+import strict_device
 
 from minitorch_rnn import backend as backends
 from minitorch_rnn import is_grad_enabled
@@ -17,6 +18,7 @@ hypothesis.settings.load_profile("here")
 
 TORCH = importlib.util.find_spec("torch") is not None
 NEEDS_TORCH = "PyTorch is not installed (pip install torch)"
+NEEDS_COMPILER = "no C++ compiler is found (apt install g++)"
 
 
 def _strict():
@@ -25,8 +27,9 @@ def _strict():
     def on_device(x):
         return strict_cupy.ndarray(np.asarray(erf(x._host)).astype(x.dtype))
 
+    device = strict_device.Device() if strict_device.COMPILER else None
     return backends.Backend(
-        "strict", strict_cupy.xp, strict_cupy.ndarray, strict_cupy.xp.asnumpy, on_device
+        "strict", strict_cupy.xp, strict_cupy.ndarray, strict_cupy.xp.asnumpy, on_device, device
     )
 
 
@@ -44,19 +47,28 @@ def pytest_addoption(parser):
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "torch: compares with PyTorch; skipped where it is missing")
+    config.addinivalue_line(
+        "markers", "compiler: compiles kernels for the host, with g++ or clang++"
+    )
 
 
 def pytest_collection_modifyitems(items):
     for item in items:
         if "torch" in item.keywords and not TORCH:
             item.add_marker(pytest.mark.skip(reason=NEEDS_TORCH))
+        if "compiler" in item.keywords and not strict_device.COMPILER:
+            item.add_marker(pytest.mark.skip(reason=NEEDS_COMPILER))
 
 
 def pytest_terminal_summary(terminalreporter):
     skipped = terminalreporter.stats.get("skipped", [])
-    parity = sum(NEEDS_TORCH in str(report.longrepr) for report in skipped)
-    if parity:
-        terminalreporter.write_line(f"{parity} parity tests with PyTorch skipped: {NEEDS_TORCH}")
+    for what, reason in (
+        ("parity tests with PyTorch", NEEDS_TORCH),
+        ("tests that compile kernels", NEEDS_COMPILER),
+    ):
+        count = sum(reason in str(report.longrepr) for report in skipped)
+        if count:
+            terminalreporter.write_line(f"{count} {what} skipped: {reason}")
 
 
 def pytest_generate_tests(metafunc):

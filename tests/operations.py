@@ -334,8 +334,8 @@ KEYS = [  # of a (3, 4)
     (np.s_[..., 1], {}), (None, {}), (np.s_[1, None, ..., 2:], {}), ((1, 2), {}), ([0, 2, 0], {}),
     (np.array([[0, 1], [-1, 0]]), {}), (np.s_[:, [1, 1, -1]], {}), (([0, 0, 2], [1, 1, -4]), {}),
     (([[0], [2]], [1, 3]), {}), (np.s_[[1, 1], ::2], {}), (np.s_[[2, 2], None, :2], {}), ([], {}),
-    (MASK, MASKED), (np.s_[[True, False, True]], MASKED), (np.s_[1:, [True, False] * 2], MASKED),
-    (np.s_[[True, False, True], [1, 1]], MASKED), (np.zeros((3, 4), bool), MASKED), (True, MASKED),
+    (MASK, {}), (np.s_[[True, False, True]], {}), (np.s_[1:, [True, False] * 2], {}),
+    (np.s_[[True, False, True], [1, 1]], {}), (np.zeros((3, 4), bool), {}), (True, MASKED),
     (np.True_, MASKED | {"torch": "PyTorch knows no NumPy booleans"}),
     (np.array(1), {}), (((0, 2), slice(1)), {}), (np.s_[[1, 0, 1], np.int64(2)], {}),
 ]  # fmt: skip
@@ -383,8 +383,7 @@ INDEXING = [
           numpy=lambda x, v, k=k: _written(x, k, v), note=str(k),
           torch=lambda t, x, v, k=k: _written(x, k, v)) for k, shape in WRITTEN],
     row("index_update", (3, 4), (), call=lambda m, x, v: m.index_update(x, MASK, v), note="mask",
-        numpy=lambda x, v: np.where(MASK, v, x), torch=lambda t, x, v: _written(x, MASK, v),
-        **MASKED),
+        numpy=lambda x, v: np.where(MASK, v, x), torch=lambda t, x, v: _written(x, MASK, v)),
     *[row("index_add", (3, 4), shape, call=lambda m, x, v, k=k: m.index_add(x, k, v),
           numpy=lambda x, v, k=k: _added(x, k, v), note=str(k),
           torch=lambda t, x, v, k=k: x + _written(t.zeros(3, 4, dtype=x.dtype), k, v))

@@ -1,15 +1,20 @@
 """A stand-in for CuPy that lives on the host and bites where CuPy bites.
 
-Here: `ndarray` (wraps a NumPy array and lets none of it out), `xp` (stands for the module `cupy`)
-and `synchronisations` (counts the times the host would have waited for the device). On a machine
-without a GPU they prove that no operation leaks to NumPy, mixes backends, uses a name or a keyword
-that CuPy lacks, or synchronises in secret. Every rule was read in the source of CuPy 14.2.0. Where
+Here: `ndarray` (wraps a NumPy array and lets none of it out), `xp` (stands for the module `cupy`),
+`synchronisations` (counts the times the host would have waited for the device), `memory` (counts
+bytes) and `Recording` (inside, no operation is allowed). On a machine without a GPU they prove that
+no operation leaks to NumPy, mixes backends, uses a name or a keyword that CuPy lacks, synchronises
+in secret, or gets into a capture. Every rule was read in the source of CuPy 14.2.0. Where
 CuPy is undefined or copies without a word we raise: repeated indices with different values, or
-NumPy values, in `a[i] = v`. Not here: races, streams, memory, kernels, the last digits of a result.
+NumPy values, in `a[i] = v`. Not here: streams, the last digits of a result; and kernels,
+which are in `strict_device`.
 """
 
+import threading
 import types
+import weakref
 from collections import namedtuple
+from contextlib import contextmanager
 
 import numpy as np
 
@@ -63,6 +68,10 @@ DTYPES = "?bBhHiIlLqQefdFD"  # then those that ufunc.at takes with integer indic
 AT_DTYPES = {"add": "iIlLqQefd", "subtract": "iI", "maximum": "iIlLqQfd", "minimum": "iIlLqQfd"}
 AT_DTYPES |= dict.fromkeys(("bitwise_and", "bitwise_or", "bitwise_xor"), "iIlLqQ")
 
+# These make no array if they need not copy, and a view may be taken in a capture.
+VIEWS = """broadcast_to diagonal expand_dims moveaxis permute_dims ravel reshape rollaxis squeeze
+swapaxes transpose view""".split()
+
 # Not imitated: NumPy would hand host arrays to the callback.
 CALLBACKS = ("apply_along_axis", "apply_over_axes", "fromfunction", "piecewise")
 PASSED_ON = (np.generic, np.dtype, np.finfo, np.iinfo, np.ndindex, Exception)
@@ -87,11 +96,87 @@ class Synchronisations:
         self.count, self.causes = 0, []
 
     def add(self, cause):
+        refuse(cause)
         self.count += 1
         self.causes.append(cause)
 
 
+class CaptureError(RuntimeError, AssertionError):
+    """An operation while a device records. A GPU would run it never, again and again, or fail."""
+
+
+class Recording:
+    """A block in which a device records kernels; in its thread everything but a view raises."""
+
+    threads = set()
+
+    def __enter__(self):
+        Recording.threads.add(threading.get_ident())
+
+    def __exit__(self, *error):
+        Recording.threads.remove(threading.get_ident())
+
+
+def _records():
+    return Recording.threads and threading.get_ident() in Recording.threads
+
+
+def refuse(name):
+    if _records():
+        raise CaptureError(f"cupy: {name} was called in a capture, which records kernels only")
+
+
+class Owner(weakref.ref):
+    """An array that owns its memory."""
+
+    __slots__ = ("key", "size")
+
+
+class Memory:
+    """Bytes of all arrays that are alive; views of one array count once."""
+
+    def __init__(self):
+        self.bytes, self._owners, self._watches = 0, {}, []
+
+    def add(self, host):
+        array = host if host.base is None else owner(host)
+        key = id(array)
+        if key not in self._owners:
+            self._owners[key] = ref = Owner(array, self._free)
+            ref.key, ref.size = key, array.nbytes
+            self.bytes += ref.size
+            for found in self._watches:
+                found.peak = max(found.peak, self.bytes)
+
+    def _free(self, ref):
+        del self._owners[ref.key]
+        self.bytes -= ref.size
+
+    def arrays(self):
+        """Those that are alive and own their memory."""
+        return [
+            array for array in [ref() for ref in list(self._owners.values())] if array is not None
+        ]
+
+    @contextmanager
+    def watched(self):
+        found = types.SimpleNamespace(peak=self.bytes)
+        self._watches.append(found)
+        try:
+            yield found
+        finally:
+            self._watches.remove(found)
+
+
+def owner(host):
+    """The array whose memory a view shows."""
+    while isinstance(host.base, np.ndarray):
+        host = host.base
+    return host
+
+
 synchronisations = Synchronisations()
+memory = Memory()
 
 
 # The border. `seen` maps the id of a host array that crossed it to the device array around it.
@@ -134,13 +219,18 @@ def _device(result, seen):
 
 
 def _call(function, args, kwargs, read=_argument):
+    if function.__name__ not in VIEWS:
+        refuse(f"{function.__name__}()")
     seen = {}
     args = [read(x, seen) for x in args]
     kwargs = {keyword: _argument(x, seen) for keyword, x in kwargs.items()}
     if not (seen or read is _operand or function.__name__ in NEEDS_NO_ARRAY):
         raise TypeError(f"cupy.{function.__name__} needs a cupy.ndarray, and no argument is one")
     with np.errstate(all="ignore"):  # a device gives inf and nan without a warning
-        return _device(function(*args, **kwargs), seen)
+        result = function(*args, **kwargs)
+    if _records() and not np.may_share_memory(result, args[0]):
+        refuse(f"{function.__name__}() that copies")
+    return _device(result, seen)
 
 
 def _on_device(x):
@@ -193,6 +283,7 @@ class ndarray:
         if host.dtype.char not in DTYPES:
             raise ValueError(f"Unsupported dtype {host.dtype}")
         self._host = host
+        memory.add(host)
 
     @property
     def flags(self):
@@ -209,9 +300,12 @@ class ndarray:
 
     def __getitem__(self, key):
         key, kinds = _host_key(self, key)
+        if kinds:
+            refuse("an index that copies")
         return ndarray(np.array(self._host[key], order="C") if kinds else self._host[key])
 
     def __setitem__(self, key, value):
+        refuse("x[i] = y")
         key, kinds = _host_key(self, key)
         if isinstance(value, (np.ndarray, list, tuple)) and not kinds:
             raise ValueError("non-scalar numpy.ndarray cannot be used for fill")
@@ -294,6 +388,7 @@ class ufunc:
         return _call(self._host.outer, (a, b), kwargs)
 
     def at(self, a, indices, b=None):
+        refuse(f"{self.__name__}.at()")
         at, target, value = self._method("at", *AT_DTYPES), _operand(a, {}), _operand(b, {})
         key, kinds = _host_key(a, indices)
         if set(kinds) & set("iu") and a.dtype.char not in AT_DTYPES[self.__name__]:
@@ -352,9 +447,22 @@ def _upload(host):
     def upload(obj, dtype=None, **kwargs):
         if _on_device(obj):
             return _function(host)(obj, dtype, **kwargs)
+        refuse(f"{host.__name__}() of host data")
         return ndarray(np.array(obj, dtype, **kwargs | {"copy": True}))
 
     return upload
+
+
+def _unwritten(host):
+    """`empty` and its like hold what nobody should read: nan, or the largest integer."""
+
+    def make(*args, **kwargs):
+        made = _function(host)(*args, **kwargs)
+        kind = made.dtype.kind
+        made._host.fill(np.nan if kind in "fc" else kind == "b" or np.iinfo(made.dtype).max)
+        return made
+
+    return make
 
 
 def _asnumpy(x):
@@ -397,6 +505,7 @@ class Generator:
 xp = Namespace("cupy", np, MISSING)
 xp.ndarray, xp.ufunc, xp.asnumpy, xp.is_available = ndarray, ufunc, _asnumpy, lambda: True
 xp.array, xp.asarray, xp.asanyarray = map(_upload, (np.array, np.asarray, np.asanyarray))
+xp.empty, xp.empty_like = _unwritten(np.empty), _unwritten(np.empty_like)
 xp.clip, xp.matmul, xp.take = _clip, _matmul, ndarray.take
 xp.take_along_axis, xp.put_along_axis = _take_along_axis, _put_along_axis
 xp.linalg = Namespace("cupy.linalg", np.linalg, MISSING_LINALG)
@@ -407,6 +516,7 @@ xp.random.default_rng = Generator
 # What the classes still lack, made from the lists above.
 def _draw(name):
     def draw(rng, *args, **kwargs):
+        refuse(f"Generator.{name}()")
         return ndarray(np.asarray(getattr(rng._host, name)(*args, **kwargs)))
 
     return draw

@@ -1,16 +1,22 @@
 """Backends: where new arrays are made, what never moves, and one seed for all."""
 
-import importlib.util
+import ctypes
+import gc
+import importlib.resources
 import subprocess
 import sys
+from types import ModuleType, SimpleNamespace
 
 import numpy as np
 import pytest
 import strict_cupy
-from numpy.testing import assert_array_equal
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.testing import assert_allclose, assert_array_equal
 
 import minitorch_rnn as mt
 from minitorch_rnn import backend as backends
+from minitorch_rnn.backend import cuda
 from minitorch_rnn.errors import BackendError
 
 
@@ -69,12 +75,6 @@ def test_an_unknown_backend_lists_the_known_ones():
         mt.use("tpu")
 
 
-@pytest.mark.skipif(importlib.util.find_spec("cupy") is not None, reason="CuPy is installed here")
-def test_without_cupy_the_message_holds_the_line_that_installs_it():
-    with pytest.raises(BackendError, match=r"pip install -e '\.\[cuda12\]'"):
-        mt.use("cupy")
-
-
 def test_the_environment_chooses_the_backend():
     program = "import minitorch_rnn as mt; print(mt.zeros(1).backend)"
     environment = {"MINITORCH_RNN_BACKEND": "numpy", "PATH": ""}
@@ -101,3 +101,299 @@ def test_indices_from_the_host_are_checked_before_a_device_wraps_them(backend):
     with pytest.raises(IndexError, match="3"):
         x[np.array([0, 3])]
     assert x[np.array([0, -1])].tolist() == [0.0, 2.0]
+
+
+# What `cuda` makes of CuPy, with a GPU that is a few functions of the host.
+def fault(kind, base, text):
+    module, _, name = kind.rpartition(".")
+    return type(name, (base,), {"__module__": module})(text)
+
+
+ASKED = "Out of memory allocating 1,024 bytes (allocated so far: 8,192 bytes)."
+FULL = fault("cupy.cuda.memory.OutOfMemoryError", MemoryError, ASKED)
+ILLEGAL = fault("cupy_backends.CUDARuntimeError", RuntimeError, "cudaErrorIllegalAddress: it was")
+APART = ValueError(
+    "The device where the array resides (1) is different from the current device (0). "
+    "Peer access is unavailable between these devices."
+)
+NO_CUBLAS = ImportError('Failure finding "libcublas.so.13 or libcublas.so.12": No such file')
+LOOKED = 'Failure finding "libnvrtc.so.13 or libnvrtc.so.12": No such file'
+NO_NVRTC = fault("cuda.pathfinder.DynamicLibNotFoundError", RuntimeError, LOOKED)
+
+
+class Pool:
+    """Memory of which the host makes every number."""
+
+    def __init__(self):
+        self.used, self.hooks = 4096, {}
+
+    def used_bytes(self):
+        return self.used
+
+    def take(self, size):
+        self.used += size
+        for hook in self.hooks.values():
+            hook.malloc_postprocess(device_id=0, size=size, mem_size=size, mem_ptr=1, pmem_id=1)
+
+
+def hook_of(pool):
+    class MemoryHook:
+        def __enter__(self):
+            assert self.name not in pool.hooks, "CuPy takes no two hooks of one name"
+            pool.hooks[self.name] = self
+
+        def __exit__(self, *error):
+            del pool.hooks[self.name]
+
+    return MemoryHook
+
+
+@pytest.fixture
+def gpu():
+    """CuPy's GPU as `cuda` sees it."""
+    gpu, pool = object.__new__(cuda._Gpu), Pool()
+    runtime = SimpleNamespace(runtimeGetVersion=lambda: 12090, getDevice=lambda: 0)
+    gpu._cupy = SimpleNamespace(
+        get_default_memory_pool=lambda: pool,
+        cuda=SimpleNamespace(runtime=runtime, MemoryHook=hook_of(pool)),
+    )
+    return gpu
+
+
+@pytest.fixture
+def device(gpu, monkeypatch):
+    """The stand-in, whose errors mean what CuPy's mean."""
+    strict = backends.backend_of(strict_cupy.xp.ones(1))
+    if strict is None:
+        with mt.use("strict") as strict:
+            pass
+    monkeypatch.setitem(backends.switch._loaded, "strict", strict._replace(explain=gpu.explain))
+    with mt.use("strict"):
+        yield
+
+
+def fails(error):
+    def fail(*args, **options):
+        raise error
+
+    return fail
+
+
+FAULTS = [  # an error, and the words that it is told with
+    pytest.param(FULL, "1,024 bytes|hold 4,096 bytes|smaller batches|checkpoint_sequence|del loss"),
+    pytest.param(ILLEGAL, "cudaErrorIllegalAddress|Restart the process|CUDA_LAUNCH_BLOCKING=1"),
+    pytest.param(APART, "two GPUs|(1)|(0)|CUDA_VISIBLE_DEVICES"),
+    pytest.param(NO_CUBLAS, "library of CUDA|libcublas.so.12|pip install -e '.[cuda12]'|toolkit"),
+    pytest.param(NO_NVRTC, "library of CUDA|libnvrtc.so.12|pip install -e '.[cuda12]'|toolkit"),
+]
+
+
+def told(error, parts, who, function):
+    with pytest.raises(BackendError) as caught:
+        function()
+    message = str(caught.value)
+    assert message.startswith(f"{who}: ") and "\n" not in message
+    assert [part for part in parts.split("|") if part not in message] == [], message
+    assert caught.value.__cause__ is error
+
+
+@pytest.mark.parametrize("error, parts", FAULTS)
+def test_a_fault_of_the_device_in_an_operation_is_told(error, parts, device, monkeypatch):
+    x = mt.ones(3, requires_grad=True)
+    monkeypatch.setattr(strict_cupy.xp, "exp", fails(error))
+    told(error, parts, "exp", lambda: mt.exp(x))
+
+
+@pytest.mark.parametrize("error, parts", FAULTS)
+def test_a_fault_of_the_device_in_a_walk_is_told(error, parts, device, monkeypatch):
+    x, w = mt.ones(3, requires_grad=True), mt.ones(3, requires_grad=True)
+    loss = ((x * x).tanh() * w).sum()
+    monkeypatch.setattr(strict_cupy.ndarray, "__rsub__", fails(error))  # 1 - y * y
+    told(error, parts, "backward of 'tanh'", loss.backward)
+    assert x.grad is None and w.grad is None
+
+
+def test_a_fault_inside_a_part_that_is_computed_again_is_told_once(device, monkeypatch):
+    x = mt.ones(3, requires_grad=True)
+    y = mt.autograd.checkpoint(lambda x: mt.exp(x).sum(), x)
+    monkeypatch.setattr(strict_cupy.xp, "exp", fails(NO_CUBLAS))
+    told(NO_CUBLAS, "libcublas.so.12", "exp", y.backward)
+
+
+def test_what_is_no_fault_of_the_device_passes_as_it_is(device, monkeypatch):
+    for error in (MemoryError("of the host"), RuntimeError("of a hook"), KeyError("x")):
+        x = mt.ones(3, requires_grad=True)
+        y = mt.exp(x).sum()
+        x.register_hook(fails(error))
+        with pytest.raises(type(error)) as caught:
+            y.backward()
+        assert caught.value is error and error.__cause__ is None
+        with monkeypatch.context() as patched, pytest.raises(type(error)) as caught:
+            patched.setattr(strict_cupy.xp, "exp", fails(error))
+            mt.exp(x)
+        assert caught.value is error and error.__cause__ is None
+
+
+def test_an_array_of_another_gpu_is_refused_where_it_comes_in(gpu, monkeypatch):
+    array = SimpleNamespace(shape=(2, 3), data=SimpleNamespace(device_id=1))
+    known = backends.Backend("cupy", np, SimpleNamespace, None, None, check=gpu.check)
+    monkeypatch.setitem(backends.switch._by_type, SimpleNamespace, known)
+    for use in (mt.tensor, mt.exp, mt.tensor([1.0]).__add__):
+        with pytest.raises(BackendError) as caught:
+            use(array)
+        for part in "(2, 3)", "GPU 1", "GPU 0", "CUDA_VISIBLE_DEVICES=1", "cupy.cuda.Device(0)":
+            assert part in str(caught.value)
+    array.data.device_id = 0
+    assert backends.backend_of(array) is known
+
+
+def test_peak_bytes_are_the_most_that_were_held_at_one_time(gpu):
+    pool = gpu._cupy.get_default_memory_pool()
+    with gpu.watched() as outer:
+        pool.take(100)
+        pool.used -= 90
+        with gpu.watched() as inner:
+            pool.take(20)
+        pool.take(30)
+    pool.take(1000)
+    assert (inner.peak, outer.peak) == (4096 + 30, 4096 + 100)
+    assert pool.hooks == {} and gpu.allocated() == 5156
+
+
+def test_the_package_uses_the_pool_of_cupy_as_it_is():
+    folder = importlib.resources.files("minitorch_rnn")
+    source = "".join(p.read_text("utf-8") for p in folder.rglob("*.py"))
+    for name in "set_limit", "free_all_blocks", "set_allocator", "MemoryAsyncPool":
+        assert name not in source
+
+
+@pytest.mark.parametrize("layer", [mt.nn.RNN, mt.nn.LSTM, mt.nn.GRU, mt.nn.RNNCell])
+def test_of_a_training_step_nothing_stays_on_the_device(layer):
+    memory, held = strict_cupy.memory, []
+    gc.disable()  # nor does it wait for the collector of cycles
+    try:
+        with mt.use("strict"):
+            model, x = layer(3, 4), mt.rand(5, 2, 3)[0 if layer is mt.nn.RNNCell else ...]
+            optimizer = mt.optim.Adam(model.parameters())
+            for _ in range(4):
+                optimizer.zero_grad()
+                before = memory.bytes
+                with memory.watched() as found:
+                    model(x)[0].sum().backward()
+                left = memory.bytes - before - sum(8 * p.grad.size for p in model.parameters())
+                optimizer.step()
+                held.append((memory.bytes, found.peak > memory.bytes, left))
+    finally:
+        gc.enable()
+    assert held[1] == held[2] == held[3] == (held[1][0], True, 0)
+
+
+class Cublas(ModuleType):
+    """The products of BLAS by their definition, on the memory of the host."""
+
+    CUBLAS_COMPUTE_32F, CUBLAS_COMPUTE_64F, CUBLAS_COMPUTE_32F_FAST_TF32 = 68, 70, 77
+    CUBLAS_GEMM_DEFAULT = -1
+    KINDS = {2: np.float16, 0: np.float32, 1: np.float64}  # as the runtime numbers them
+
+    def gemmEx(
+        self, handle, turned_a, turned_b, m, n, k, alpha, a, kind_a, step_a, b, kind_b, step_b,
+        beta, c, kind_c, step_c, compute, algorithm,
+    ):  # fmt: skip
+        assert handle == 1 and algorithm == -1
+        assert compute in ((70,) if kind_c == 1 else (68, 77)) and (compute != 77 or kind_a == 0)
+        assert kind_a == kind_b and (kind_c == kind_a or (kind_a, kind_c) == (2, 0))
+        sums = np.float64 if compute == 70 else np.float32
+        assert self.at(alpha, sums, 1) == 1 and self.at(beta, sums, 1) == 0
+
+        def matrix(pointer, kind, step, turned, rows, columns):
+            stored = (columns, rows) if turned else (rows, columns)
+            assert turned in (0, 1) and step >= max(1, stored[0])
+            found = np.empty(stored, sums)
+            for j in range(stored[1]):  # a column lies side by side, the next one `step` further
+                column = pointer + j * step * np.dtype(self.KINDS[kind]).itemsize
+                found[:, j] = self.at(column, self.KINDS[kind], stored[0])
+            return found.T if turned else found
+
+        product = matrix(a, kind_a, step_a, turned_a, m, k) @ matrix(
+            b, kind_b, step_b, turned_b, k, n
+        )
+        assert step_c >= max(1, m)
+        for j in range(n):
+            place = c + j * step_c * np.dtype(self.KINDS[kind_c]).itemsize
+            self.at(place, self.KINDS[kind_c], m)[:] = product[:, j]
+
+    @staticmethod
+    def at(pointer, kind, length):
+        if not length:
+            return np.empty(0, kind)
+        memory = (ctypes.c_char * (length * np.dtype(kind).itemsize)).from_address(pointer)
+        return np.frombuffer(memory, kind)
+
+
+def blas_over(monkeypatch):
+    for name in ("cupy_backends", "cupy_backends.cuda", "cupy_backends.cuda.libs"):
+        monkeypatch.setitem(sys.modules, name, ModuleType(name))
+    library = Cublas("cupy_backends.cuda.libs.cublas")
+    sys.modules["cupy_backends.cuda.libs"].cublas = library
+    runtime = SimpleNamespace(CUDA_R_16F=2, CUDA_R_32F=0, CUDA_R_64F=1)
+    device = SimpleNamespace(get_cublas_handle=lambda: 1)
+    cupy = SimpleNamespace(cuda=SimpleNamespace(runtime=runtime, device=device))
+    return cuda._Blas(cupy, tensor_cores=True)
+
+
+def seen(x):
+    """An array of the host as CuPy shows one of the device."""
+    return SimpleNamespace(
+        shape=x.shape, strides=x.strides, itemsize=x.itemsize, dtype=x.dtype, flags=x.flags,
+        data=SimpleNamespace(ptr=x.ctypes.data),
+    )  # fmt: skip
+
+
+@st.composite
+def matrices(draw, rows, columns, kind):
+    """A (rows, columns) view with one dense axis: a part of a larger array, perhaps turned."""
+    turned = draw(st.booleans())
+    shape = (columns, rows) if turned else (rows, columns)
+    around = [draw(st.integers(0, 2)) for _ in range(3)]
+    rng = np.random.default_rng(draw(st.integers(0, 99)))
+    whole = rng.normal(size=(shape[0] + around[0], around[1] + shape[1] + around[2])).astype(kind)
+    view = whole[: shape[0], around[1] : around[1] + shape[1]]
+    if shape[1] == 1 and draw(st.booleans()):  # rows of one element, a whole array apart
+        view = rng.normal(size=(shape[0], 3)).astype(kind)[:, 1:2]
+    if shape[0] > 1 and draw(st.booleans()):  # every second row
+        view = rng.normal(size=(2 * shape[0], shape[1])).astype(kind)[::2]
+    return view.T if turned else view
+
+
+SIZE = st.integers(1, 4) | st.sampled_from([1, 7])
+
+
+@given(data=st.data(), m=SIZE, k=SIZE | st.just(0), n=SIZE)
+def test_a_product_reads_matrices_as_cublas_reads_them(data, m, k, n):
+    kind, out_kind, rtol = data.draw(
+        st.sampled_from([("d", "d", 1e-12), ("f", "f", 1e-5), ("e", "f", 1e-5), ("e", "e", 1e-2)])
+    )
+    a, b = data.draw(matrices(m, k, kind)), data.draw(matrices(k, n, kind))
+    out = np.full((m, n), np.nan, out_kind)
+    with pytest.MonkeyPatch.context() as patched:
+        product = blas_over(patched).product
+    product(seen(a), seen(b), seen(out), data.draw(st.booleans()))
+    expected = a.astype(float) @ b.astype(float)
+    assert_allclose(out, expected, rtol=rtol, atol=rtol, err_msg=f"{a.strides} {b.strides}")
+
+
+UNREADABLE = {
+    "rows repeated": (0, 8), "rows overlap": (8, 8), "rows backwards": (-32, 8),
+    "neither axis dense": (64, 16), "columns repeated": (8, 0),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("strides", UNREADABLE.values(), ids=UNREADABLE)
+def test_a_product_refuses_what_cublas_cannot_read(strides, monkeypatch):
+    product = blas_over(monkeypatch).product
+    a = np.lib.stride_tricks.as_strided(np.arange(100.0)[40:], (3, 4), strides)
+    repeated = np.broadcast_to(np.ones((1, 1)), (4, 1))
+    with pytest.raises(AssertionError, match="strides of"):
+        product(seen(a), seen(np.ones((4, 2))), seen(np.empty((3, 2))), False)
+    with pytest.raises(AssertionError, match="overlap"):
+        product(seen(np.ones((3, 4))), seen(repeated), seen(np.empty((3, 1))), False)

@@ -117,6 +117,41 @@ def test_truncated_gradients_agree_on_every_road(name, truncation):
     assert "does not truncate" in agreement.skipped["rtrl"]
 
 
+@pytest.mark.parametrize("name", COLUMNS)
+def test_every_network_agrees_on_every_backend(name, backend):
+    found = small(name)
+    assert found, str(found)
+    assert min(d for road, d in found.fewest.items() if road != "differences") > 12
+    with mt.use("numpy"):
+        assert found.digits.keys() == small(name).digits.keys()
+
+
+@pytest.mark.parametrize("divergence", DIVERGENCES)
+def test_every_divergence_agrees_on_every_backend(divergence, backend):
+    for variant in ("synchronous", "delayed"):
+        found = small("gru", divergence, variant=variant)
+        assert found, str(found)
+
+
+@pytest.mark.parametrize("truncation", [chunked(2), per_loss_window(1), williams_peng(3, 2)])
+def test_truncated_gradients_agree_on_every_backend(truncation, backend):
+    for name in ("narx-shaded", "lstm"):
+        found = small(name, truncation=truncation)
+        assert found, str(found)
+
+
+def test_data_and_histories_may_live_on_any_backend(backend, rng):
+    network = mt.nn.ColumnNetwork(mt.column.narx(2, 3, 2), rng=rng)
+    x, D, past = (mt.randn(n, 2, 2, rng=rng) for n in (4, 4, 1))
+    found = mt.verify(network, x, D, "squared error", histories={"Y": past})
+    assert found and found.digits["given.Y"]["explicit"] > 12, str(found)
+
+
+def test_columns_drawn_at_random_agree_on_every_backend(backend):
+    drawn = list(agreement.random_agreements(12, seed=2))
+    assert all(found for _, found in drawn), [str(c) for c, found in drawn if not found]
+
+
 def test_truncation_is_refused_where_time_runs_backward():
     with pytest.raises(mt.errors.ColumnError, match="'h_b' runs backward"):
         small("bidirectional", truncation=chunked(2))

@@ -7,6 +7,8 @@ optimiser or a run folder, stand with its tests.
 
 import copy
 import pickle
+import sys
+import types
 
 import numpy as np
 import pytest
@@ -272,20 +274,111 @@ def test_a_folder_is_not_a_text(tmp_path):
         data.read_text(tmp_path)
 
 
-def test_cupy_without_a_device_says_what_to_install():
-    try:
-        mt.use("cupy").__exit__(None, None, None)
-    except BackendError as error:
-        assert "use('cupy')" in str(error)
-        try:
-            import cupy  # noqa: F401
-        except ImportError:
-            assert "pip install -e '.[cuda12]'" in str(error)
-        else:
-            assert "use('numpy')" in str(error)
-        assert backend.current_backend().name != "cupy"
+def raising(error):
+    def raise_it(*args):
+        raise error
+
+    return raise_it
+
+
+def cupy_with(count, driver, runtime):
+    """Modules that look like CuPy where the driver counts GPUs so; versions are 12040 for 12.4."""
+    found = {name: types.ModuleType(name) for name in ("cupy", "cupyx", "cupyx.scipy")}
+    found["cupyx.scipy.special"] = types.SimpleNamespace(erf=None)
+    found["cupy"].__version__ = "14.2.0"
+    found["cupy"].cuda = types.SimpleNamespace(
+        runtime=types.SimpleNamespace(
+            getDeviceCount=count if callable(count) else lambda: count,
+            driverGetVersion=lambda: driver,
+            runtimeGetVersion=lambda: runtime,
+        )
+    )
+    return found
+
+
+class Importing:
+    """Lets `import cupy` raise an error, as a finder of modules."""
+
+    def __init__(self, error):
+        self.error = error
+
+    def find_spec(self, name, path=None, target=None):
+        if name == "cupy":
+            raise self.error
+
+
+OLD_DRIVER = RuntimeError("cudaErrorInsufficientDriver: CUDA driver version is insufficient")
+NO_DEVICE = RuntimeError("cudaErrorNoDevice: no CUDA-capable device is detected")
+BOX = """
+====
+Failed to import CuPy.
+
+Original error:
+  ImportError: libcudart.so.11.0: cannot open shared object file
+===="""
+TWO = "CuPy may not function: multiple CuPy packages:\n\n  cupy-cuda12x, cupy-cuda13x\n"
+
+STATES = {  # of a machine without a usable CuPy: what import raises or finds, and the words
+    "CuPy is missing": (
+        ModuleNotFoundError("No module named 'cupy'", name="cupy"),
+        "is not installed|CUDA 12: pip install -e '.[cuda12]'|CUDA 13: pip install -e '.[cuda13]'",
+    ),
+    "its import fails": (
+        ImportError(BOX), "its import fails|libcudart.so.11.0|pip install -e '.[cuda12]'",
+    ),
+    "two packages, and warnings are errors": (
+        UserWarning(TWO), "several packages|pip uninstall cupy-cuda12x cupy-cuda13x|'.[cuda12]'",
+    ),
+    "no driver": (
+        cupy_with(raising(OLD_DRIVER), 0, 12090),
+        "CuPy 14.2.0|there is no NVIDIA driver|nvidia-smi|use('numpy')",
+    ),
+    "the driver is older than CUDA": (
+        cupy_with(raising(OLD_DRIVER), 12040, 13000),
+        "for CUDA 13.0|CUDA 12.4|Update the driver|uninstall cupy-cuda13x|'.[cuda12]'|use('numpy')",
+    ),
+    "no GPU": (
+        cupy_with(raising(NO_DEVICE), 12040, 12090), "finds no GPU|nvidia-smi|use('numpy')",
+    ),
+    "0 GPUs": (cupy_with(0, 12040, 12090), "finds no GPU|nvidia-smi|use('numpy')"),
+    "a driver that fails": (
+        cupy_with(raising(RuntimeError("cudaErrorSystemNotReady: x")), 12090, 12090),
+        "cudaErrorSystemNotReady|use('numpy')",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("found, parts", STATES.values(), ids=STATES)
+def test_cupy_that_cannot_compute_says_in_one_line_what_to_do(found, parts, monkeypatch):
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    refused(found, parts, monkeypatch)
+
+
+def test_hidden_gpus_are_told_apart_from_missing_ones(monkeypatch):
+    for hidden in ("", "-1"):
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", hidden)
+        parts = f"CUDA_VISIBLE_DEVICES={hidden!r} hides every GPU|Unset it|use('numpy')"
+        refused(STATES["no GPU"][0], parts, monkeypatch)
+
+
+def refused(found, parts, monkeypatch):
+    for name in [name for name in sys.modules if name.split(".")[0] in ("cupy", "cupyx")]:
+        monkeypatch.delitem(sys.modules, name)
+    if isinstance(found, Exception):
+        monkeypatch.setattr(sys, "meta_path", [Importing(found), *sys.meta_path])
     else:
-        pytest.skip("a CUDA device is there, so nothing is wrong")
+        for name, module in found.items():
+            monkeypatch.setitem(sys.modules, name, module)
+    monkeypatch.setattr(backend.switch, "_loaded", {"numpy": backend.backend_of(np.ones(1))})
+    for name in ("cupy", "cuda"):
+        with pytest.raises(BackendError) as caught:
+            mt.use(name)
+        told = str(caught.value)
+        assert told.startswith("use('cupy'): ") and told.endswith(".") and "\n" not in told
+        assert missing_from(told, parts) == [], told
+        cause = caught.value.__cause__
+        assert cause is found or not isinstance(found, Exception)
+        assert mt.zeros(1).backend == "numpy"
 
 
 def test_every_exception_is_also_the_builtin_a_caller_expects():

@@ -4,15 +4,74 @@
 tried: none is faster throughout, and what is a little faster at one size loses more at the next.
 """
 
+import math
+import os
+from collections.abc import Callable
 from typing import Any
 
+from bench.clocks import OnDevice
 from bench.step import Problem, Step
 
 UNROLL = 1
+GPU = "gpu"
 
 
 def steps(problem: Problem) -> dict[str, Step]:
     """One compiled function of the parameters, x and g that returns outputs and gradients."""
+    import jax
+    import jax.numpy as jnp
+
+    train = _train(problem)
+    W = {name: jnp.asarray(w) for name, w in problem.weights.items()}
+    x, g = jnp.asarray(problem.x), jnp.asarray(problem.g)
+    jitted = jax.jit(train)
+    return {"JAX": Step(lambda: jax.block_until_ready(jitted(W, x, g)), lambda found: found[1])}
+
+
+def on_gpu(problem: Problem, products: str) -> dict[str, OnDevice]:
+    """The same function, compiled for the GPU, with products whose factors are not rounded."""
+    os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # others need memory, too
+    import jax
+
+    device = jax.devices(GPU)[0]  # RuntimeError: there is none
+    if products != "float32":
+        return {}
+    given = jax.device_put((problem.weights, problem.x, problem.g), device)
+    with jax.default_matmul_precision("highest"), jax.default_device(device):
+        compiled = jax.jit(_train(problem)).lower(*given).compile()
+    step = Step(lambda: compiled(*given), lambda found: found[1])
+    return {"JAX": OnDevice(step, _Compiled(compiled))}
+
+
+class _Compiled:
+    """The clock of JAX, which has no marks. Memory: what the compiler planned for one call.
+
+    The peak that a device of JAX tells is that of the whole process, over all that ran before.
+    """
+
+    def __init__(self, compiled: Any) -> None:
+        self._plan = compiled.memory_analysis()
+
+    def wait(self, found: Any) -> None:
+        import jax
+
+        jax.block_until_ready(found)
+
+    def now(self) -> None:
+        return None
+
+    def seconds(self, start: None, end: None) -> float:
+        return math.nan
+
+    def peak(self, run: Callable[[], Any]) -> int:
+        for _ in range(2):
+            found = run()
+        self.wait(found)
+        return int(self._plan.output_size_in_bytes + self._plan.temp_size_in_bytes)
+
+
+def _train(problem: Problem) -> Callable[[Any, Any, Any], Any]:
+    """From parameters, x and g to outputs and gradients."""
     import jax
     import jax.numpy as jnp
     from jax.nn import sigmoid
@@ -51,7 +110,4 @@ def steps(problem: Problem) -> dict[str, Step]:
         output, pull = jax.vjp(lambda W: forward(W, x), W)
         return output, pull(g)[0]
 
-    W = {name: jnp.asarray(w) for name, w in problem.weights.items()}
-    x, g = jnp.asarray(problem.x), jnp.asarray(problem.g)
-    jitted = jax.jit(train)
-    return {"JAX": Step(lambda: jax.block_until_ready(jitted(W, x, g)), lambda found: found[1])}
+    return train

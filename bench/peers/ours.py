@@ -1,14 +1,66 @@
 """Our layers, as a user calls them: on the scan road, and unrolled into the graph."""
 
+from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 import minitorch_rnn as mt
-from bench.step import Problem, Step
+from bench.clocks import Host, OnDevice
+from bench.step import LeftOut, Problem, Step
+from minitorch_rnn import backend
+from minitorch_rnn.nn import scan_options
+from minitorch_rnn.nn.gpu import persistent
+from minitorch_rnn.nn.gpu.loops import source
 
 
 def steps(problem: Problem) -> dict[str, Step]:
     """The layer's two roads."""
     return {"ours": _step(problem, "scan"), "ours, graph": _step(problem, "graph")}
+
+
+def on_gpu(problem: Problem, products: str) -> dict[str, OnDevice]:
+    """The layer on the current backend: its loops on a device, and unrolled into the graph."""
+    clock = _Device(backend.current_backend().device)
+    roads = {"ours": _with_options(problem, products, "captured")}
+    if products == "float32":  # the other roads have no other products
+        roads["ours, persistent"] = _persistent(problem)
+        roads["ours, graph"] = _step(problem, "graph")
+    return {name: OnDevice(step, clock) for name, step in roads.items()}
+
+
+def on_host(problem: Problem) -> OnDevice:
+    """The layer on the CPU, whichever backend is the current one."""
+    with mt.use("numpy"):
+        return OnDevice(_step(problem, "scan"), Host())
+
+
+def _with_options(problem: Problem, products: str, loop: str) -> Step:
+    step = _step(problem, "scan")
+
+    def run() -> Any:
+        with scan_options(products=products, loop=loop):
+            return step.run()
+
+    return Step(run, step.gradients)
+
+
+def _persistent(problem: Problem) -> Step:
+    """One that takes no part where the library would run another loop in its place."""
+    run, gradients = _with_options(problem, "float32", "persistent")
+    assert gradients is not None
+
+    def checked(layer: Any) -> Any:
+        here, (_, B, _, H) = backend.current_backend(), problem.sizes
+        assert here.device is not None
+        code, dtype = source("float32"), np.dtype("float32")
+        mode = "tanh" if problem.kind == "RNN" else problem.kind.lower()
+        for way in ("forward", "backward"):
+            if persistent.loop(here.device, code, mode, way, B, H, dtype, here.xp) is None:
+                raise LeftOut(f"the weights do not fit on the chip, {way}")
+        return gradients(layer)
+
+    return Step(run, checked)
 
 
 def _step(problem: Problem, road: str) -> Step:
@@ -24,3 +76,21 @@ def _step(problem: Problem, road: str) -> Step:
         return layer
 
     return Step(run, lambda _: {n: getattr(layer, f"{n}_l0").grad.numpy() for n in problem.weights})
+
+
+class _Device:
+    """The clock of our device. Memory: of the pool's arrays; not the workspace of cuBLAS."""
+
+    def __init__(self, device: Any) -> None:
+        self._device = device
+        self.now, self.seconds = device.now, device.seconds
+
+    def wait(self, found: Any) -> None:
+        self._device.synchronize()
+
+    def peak(self, run: Callable[[], Any]) -> int:
+        before: int = self._device.allocated()
+        with self._device.watched() as memory:
+            for _ in range(2):
+                run()
+        return int(memory.peak) - before

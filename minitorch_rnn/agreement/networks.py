@@ -22,6 +22,7 @@ from minitorch_rnn.column import (
     jordan,
     phases,
 )
+from minitorch_rnn.engine import Tensor
 from minitorch_rnn.nn import GRU, LSTM, RNN, ColumnNetwork, RecurrentNetwork
 
 # All sizes differ, so that no axis can pass for another.
@@ -135,7 +136,7 @@ def _of_column(
 def draw_histories(network: ColumnNetwork, rng: np.random.Generator) -> None:
     """Learned histories start at 0, where some mistakes cannot be seen; draw them."""
     for history in network.history.values():
-        history.update_(rng.normal(size=history.shape))
+        history.update_(Tensor(rng.normal(size=history.shape), backend=history.backend))
 
 
 def targets_for(

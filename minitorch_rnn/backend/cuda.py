@@ -1,42 +1,89 @@
-"""CuPy: the only file that names it. Its arrays, and its GPU as a `Device`."""
+"""CuPy: the only file that names it. Its arrays, its GPU as a `Device`, what its errors mean."""
 
 from __future__ import annotations
 
 import functools
-import warnings
+import os
+import re
 from collections.abc import Callable, Hashable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 
-from minitorch_rnn.backend.device import Device, Launch, Memory
+from minitorch_rnn.backend.device import Memory
 from minitorch_rnn.errors import BackendError
 
-__all__ = ["load"]
+__all__ = ["OPTIONS", "load"]
+
+OPTIONS = ("--std=c++17",)  # of the compiler; CuPy adds -ftz=true, its headers and the architecture
+_EITHER = "For CUDA 12: pip install -e '.[cuda12]', for CUDA 13: pip install -e '.[cuda13]'."
+_CPU = "or stay on the CPU with use('numpy')."
 
 
-def load() -> tuple[Any, type, Callable[[Any], np.ndarray], Callable[[Any], Any], Device]:
-    """CuPy's module, its type of arrays, the way to the host, erf, and the device.
+def load() -> tuple[Any, Callable[[Any], Any], _Gpu]:
+    """CuPy's module, its erf, and the device.
 
     Raises:
-        BackendError: if CuPy is missing, or finds no GPU.
+        BackendError: if CuPy is missing or broken, or there is no driver or no GPU that it can use.
     """
     try:
         import cupy
         from cupyx.scipy.special import erf
-    except ImportError as cause:
+    except (ImportError, Warning) as cause:
+        raise BackendError(f"use('cupy'): {_why_not_imported(cause)}") from cause
+    runtime, failed = cupy.cuda.runtime, None
+    try:
+        count = runtime.getDeviceCount()
+    except RuntimeError as cause:
+        count, failed = 0, cause
+    if not count:
+        why = _why_no_gpu(runtime.driverGetVersion(), runtime.runtimeGetVersion(), failed)
         raise BackendError(
-            "use('cupy'): CuPy is not installed. For CUDA 12: pip install -e '.[cuda12]', "
-            "for CUDA 13: pip install -e '.[cuda13]'."
-        ) from cause
-    if not cupy.is_available():
-        raise BackendError(
-            f"use('cupy'): CuPy {cupy.__version__} is installed but finds no GPU or driver. "
-            "Install the NVIDIA driver, or stay on the CPU with use('numpy')."
+            f"use('cupy'): CuPy {cupy.__version__} is installed, but {why}, {_CPU}"
+        ) from failed
+    return cupy, erf, _Gpu(cupy)
+
+
+def _why_not_imported(cause: Exception) -> str:
+    if isinstance(cause, ModuleNotFoundError) and cause.name == "cupy":
+        return f"CuPy is not installed. {_EITHER}"
+    packages = re.findall(r"cupy-[\w-]+", str(cause))
+    if isinstance(cause, Warning) and packages:
+        return (
+            "several packages of CuPy are installed, and their files overwrite each other. "
+            f"Remove them all, pip uninstall {' '.join(packages)}, and install one. {_EITHER}"
         )
-    return cupy, cupy.ndarray, cupy.asnumpy, erf, _Gpu(cupy)
+    # CuPy draws a box around an error of its own import; what happened stands at its end.
+    lines = [line.strip() for line in str(cause).splitlines() if line.strip("= ")]
+    return (
+        f"CuPy is installed, but its import fails ({lines[-1] if lines else cause!r}). Its package "
+        f"must be the one for this CUDA, NumPy and Python; remove it and install it anew. {_EITHER}"
+    )
+
+
+def _why_no_gpu(driver: int, runtime: int, cause: Exception | None) -> str:
+    """What keeps CuPy from a GPU; versions as CUDA counts them: 12040 is 12.4, 0 is no driver."""
+    if not driver:
+        return "there is no NVIDIA driver. Install it (nvidia-smi must list the GPU)"
+    if driver // 1000 < runtime // 1000:
+        made, known = _version(runtime), _version(driver)
+        return (
+            f"for CUDA {made}, and the driver knows CUDA {known} at most. Update the driver, or "
+            f"pip uninstall cupy-cuda{runtime // 1000}x and pip install -e "
+            f"'.[cuda{driver // 1000}]'"
+        )
+    hidden = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if hidden is not None:
+        return f"CUDA_VISIBLE_DEVICES={hidden!r} hides every GPU. Unset it, or set it to 0"
+    if cause is None or "cudaErrorNoDevice" in str(cause):
+        return "the driver finds no GPU. Look what nvidia-smi lists"
+    return f"the driver fails ({cause}). Look what nvidia-smi says, restart the machine"
+
+
+def _version(number: int) -> str:
+    return f"{number // 1000}.{number % 1000 // 10}"
 
 
 class _Gpu:
@@ -52,48 +99,44 @@ class _Gpu:
 
     # There is one device, as long as the process lives.
     @functools.cache  # noqa: B019
-    def kernel(self, source: str, name: str, *, cooperative: bool = False) -> Launch:
-        raw = self._cupy.RawKernel(
-            source, name, ("--std=c++17",), enable_cooperative_groups=cooperative
-        )
-        return _Launch(raw)
+    def kernel(self, source: str, name: str, *, cooperative: bool = False) -> _Launch:
+        raw = self._cupy.RawKernel(source, name, OPTIONS, enable_cooperative_groups=cooperative)
+        try:
+            launch = _Launch(self, raw, cooperative, raw.kernel.ptr)  # compiles it
+        except Exception as cause:
+            told = self.explain(f"kernel {name!r}", cause)
+            if told is None:
+                raise
+            raise told from cause
+        return launch
 
     def resident(self, kernel: Any, threads: int, shared: int) -> int:
         kernel.allow(shared)
         return self.processors * int(
             self._cupy.cuda.driver.occupancyMaxActiveBlocksPerMultiprocessor(
-                kernel.raw.kernel.ptr, threads, shared
+                kernel.function, threads, shared
             )
         )
 
-    def product(self, a: Any, b: Any, out: Any, *, tf32: bool = False) -> None:
-        from cupy_backends.cuda.libs import cublas
+    @functools.cached_property
+    def _blas(self) -> _Blas:
+        return _Blas(self._cupy, self._tensor_cores)
 
-        cuda, (m, k), n = self._cupy.cuda, a.shape, b.shape[1]
-        double = out.dtype == np.float64
-        compute = cublas.CUBLAS_COMPUTE_64F if double else cublas.CUBLAS_COMPUTE_32F
-        if tf32 and a.dtype == np.float32 and self._tensor_cores:
-            compute = cublas.CUBLAS_COMPUTE_32F_FAST_TF32
-        # cuBLAS counts along columns: there, out is the transpose of what it is here.
-        (turned_a, step_a), (turned_b, step_b) = _layout(a), _layout(b)
-        one, zero = np.ones((), out.dtype), np.zeros((), out.dtype)
-        kind = {2: cuda.runtime.CUDA_R_16F, 4: cuda.runtime.CUDA_R_32F, 8: cuda.runtime.CUDA_R_64F}
-        cublas.gemmEx(
-            cuda.device.get_cublas_handle(), turned_b, turned_a, n, m, k,
-            one.ctypes.data, b.data.ptr, kind[b.dtype.itemsize], step_b,
-            a.data.ptr, kind[a.dtype.itemsize], step_a,
-            zero.ctypes.data, out.data.ptr, kind[out.dtype.itemsize], max(1, n),
-            compute, cublas.CUBLAS_GEMM_DEFAULT,
-        )  # fmt: skip
+    def product(self, a: Any, b: Any, out: Any, *, tf32: bool = False) -> None:
+        self._blas.product(a, b, out, tf32)
 
     def capture(self, work: Callable[[], None]) -> Callable[[], None]:
+        self._cupy.cuda.device.get_cublas_handle()  # is not to be made while a stream is captured
         stream = self._cupy.cuda.Stream(non_blocking=True)
         with stream:
             stream.begin_capture()
             try:
                 work()
-            finally:
-                graph = stream.end_capture()
+            except BaseException:
+                with suppress(Exception):  # says no more than that the capture was broken off
+                    stream.end_capture()
+                raise
+            graph = stream.end_capture()
         launch: Callable[[], None] = graph.launch
         return launch
 
@@ -121,7 +164,7 @@ class _Gpu:
         found = SimpleNamespace(peak=self.allocated())
 
         class Watch(self._cupy.cuda.MemoryHook):  # type: ignore[name-defined, misc]
-            name = "peak"
+            name = f"peak {id(found)}"  # CuPy takes no two hooks of one name
 
             def malloc_postprocess(hook, **_: Any) -> None:  # noqa: N805
                 found.peak = max(found.peak, self.allocated())
@@ -129,26 +172,110 @@ class _Gpu:
         with Watch():
             yield found
 
+    def check(self, array: Any) -> None:
+        """Refuse an array of another GPU than the current one.
+
+        Raises:
+            BackendError: naming both.
+        """
+        there, here = array.data.device_id, self._cupy.cuda.runtime.getDevice()
+        if there != here:
+            raise BackendError(
+                f"an array of shape {array.shape} lies on GPU {there}, and GPU {here} computes. "
+                f"Start Python with CUDA_VISIBLE_DEVICES={there} to compute there, or move the "
+                f"array: with cupy.cuda.Device({here}): x = cupy.array(x)."
+            )
+
+    def explain(self, who: str, error: BaseException) -> BackendError | None:
+        """What an error of CuPy means and what to do; None for one that is not CuPy's."""
+        kind, text = type(error), " ".join(str(error).split()).rstrip(".")
+        theirs = kind.__module__.partition(".")[0] in ("cuda", "cupy", "cupy_backends")
+        if not theirs and not isinstance(error, ImportError | RuntimeError | ValueError | Warning):
+            return None
+        if theirs and re.search("out of memory|OUT_OF_MEMORY|ALLOC_FAILED", text, re.IGNORECASE):
+            return BackendError(
+                f"{who}: the GPU is out of memory ({text}); arrays hold {self.allocated():,} "
+                "bytes. Take smaller batches, run long sequences through "
+                "mt.autograd.checkpoint_sequence, or free the graphs of earlier steps (del loss)."
+            )
+        if re.search(r"different from the current device", text):
+            return BackendError(
+                f"{who}: arrays of two GPUs met. {text}. Make all of them on one, and choose it "
+                "with CUDA_VISIBLE_DEVICES when Python starts."
+            )
+        if re.search(r"\b(lib)?(cu|nv)\w+\.(so|dll)|CUDA headers", text):
+            version = self._cupy.cuda.runtime.runtimeGetVersion() // 1000
+            return BackendError(
+                f"{who}: a library of CUDA is missing ({text}). Bring them all with "
+                f"pip install -e '.[cuda{version}]', or install the CUDA {version} toolkit."
+            )
+        if kind.__name__ == "CompileException":
+            return BackendError(
+                f"{who}: the compiler of CUDA refuses a kernel ({text}). If it does not know this "
+                "GPU, install the newest CuPy with its libraries: pip install -U -e '.[cuda13]'."
+            )
+        if not theirs:
+            return None
+        return BackendError(
+            f"{who}: the GPU failed ({text}), here or in what was launched before. Restart the "
+            "process, for its GPU memory cannot be used any more; with CUDA_LAUNCH_BLOCKING=1 "
+            "the operation at fault is the one that is named."
+        )
+
 
 class _Launch:
     """A kernel of CuPy, called as `Launch` says."""
 
-    def __init__(self, raw: Any) -> None:
-        self.raw = raw
+    def __init__(self, gpu: _Gpu, raw: Any, cooperative: bool, function: int) -> None:
+        self._gpu, self._raw, self._cooperative = gpu, raw, cooperative
+        self.function = function
+        self._allowed = 48 << 10
 
     def allow(self, shared: int) -> None:
         """Beyond 48 KiB of shared memory a kernel must be told so before."""
-        if shared > 48 << 10:
-            self.raw.max_dynamic_shared_size_bytes = shared
+        if shared > self._allowed:
+            self._raw.max_dynamic_shared_size_bytes = shared
+            self._allowed = shared
 
     def __call__(self, blocks: int, threads: int, args: tuple[Any, ...], shared: int = 0) -> None:
         self.allow(shared)
-        passed = tuple(
-            [np.uint64(0) if a is None else np.int32(a) if isinstance(a, int) else a for a in args]
-        )
-        with warnings.catch_warnings():
-            warnings.simplefilter("error")  # of a cooperative grid that CuPy would make smaller
-            self.raw((blocks,), (threads,), passed, shared_mem=shared)
+        if self._cooperative:  # CuPy would launch fewer blocks, with a warning
+            most = self._gpu.resident(self, threads, shared)
+            assert blocks <= most, f"{blocks} blocks are to wait for each other, {most} fit"
+        passed = tuple([np.int32(a) if isinstance(a, int) else a for a in args])
+        self._raw((blocks,), (threads,), passed, shared_mem=shared)
+
+
+class _Blas:
+    """Matrix products into arrays that are there already."""
+
+    def __init__(self, cupy: Any, tensor_cores: bool) -> None:
+        from cupy_backends.cuda.libs import cublas
+
+        runtime = cupy.cuda.runtime
+        self._handle, self._gemm = cupy.cuda.device.get_cublas_handle, cublas.gemmEx
+        self._kinds = {2: runtime.CUDA_R_16F, 4: runtime.CUDA_R_32F, 8: runtime.CUDA_R_64F}
+        self._plain = cublas.CUBLAS_COMPUTE_32F, cublas.CUBLAS_COMPUTE_64F
+        self._rounded = cublas.CUBLAS_COMPUTE_32F_FAST_TF32 if tensor_cores else self._plain[0]
+        self._algorithm = cublas.CUBLAS_GEMM_DEFAULT
+        # 1 and 0 in the type of the sums: cuBLAS reads them from the host during the call.
+        self._numbers = [np.array([1, 0], kind) for kind in (np.float32, np.float64)]
+        self._units = [numbers.ctypes.data for numbers in self._numbers]
+
+    def product(self, a: Any, b: Any, out: Any, tf32: bool) -> None:
+        (m, k), n, size, kinds = a.shape, b.shape[1], a.itemsize, self._kinds
+        assert b.shape[0] == k and out.shape == (m, n) and out.flags.c_contiguous
+        double = size == 8
+        compute = self._rounded if tf32 and size == 4 else self._plain[double]
+        one = self._units[double]
+        # cuBLAS counts along columns: there, out is the transpose of what it is here.
+        (turned_a, step_a), (turned_b, step_b) = _layout(a), _layout(b)
+        self._gemm(
+            self._handle(), turned_b, turned_a, n, m, k,
+            one, b.data.ptr, kinds[b.itemsize], step_b, a.data.ptr, kinds[size], step_a,
+            one + (8 if double else 4), out.data.ptr, kinds[out.itemsize], max(1, n),
+            compute, self._algorithm,
+        )  # fmt: skip
 
 
 def _layout(x: Any) -> tuple[int, int]:
@@ -156,8 +283,10 @@ def _layout(x: Any) -> tuple[int, int]:
     from one row, or column, to the next. Strides of an axis of length 1 mean nothing.
     """
     (rows, columns), (down, right) = x.shape, [s // x.itemsize for s in x.strides]
-    if columns == 1:
-        return 0, max(1, down if rows > 1 else 1)
-    if right == 1:
-        return 0, max(columns, down if rows > 1 else 1)
-    return 1, max(rows, right)
+    if columns <= 1 or right == 1:
+        turned, length, step = 0, columns, down if rows > 1 else columns
+    else:
+        turned, length, step = 1, rows, right
+        assert rows <= 1 or down == 1, f"strides of {x.strides} bytes: no axis is dense"
+    assert step >= length, f"shape {x.shape}, strides of {x.strides} bytes: elements overlap"
+    return turned, max(1, step)

@@ -16,7 +16,7 @@ from minitorch_rnn.errors import BackendError
 
 __all__ = [
     "Backend", "backend_of", "current_backend", "device_of", "erf", "names", "namespace",
-    "namespace_of", "place", "register", "to_numpy", "use",
+    "namespace_of", "place", "raise_if_of_device", "register", "to_numpy", "use",
 ]  # fmt: skip
 
 
@@ -28,6 +28,8 @@ class Backend(NamedTuple):
         to_numpy: the one way from such an array to the host.
         erf: the error function.
         device: what computes, where that is no CPU.
+        explain: (who, error): what an error of the library means; None for any other error.
+        check: raises a BackendError for an array that cannot be computed with at present.
 
     >>> current_backend().to_numpy(current_backend().xp.ones(2))
     array([1., 1.])
@@ -39,6 +41,8 @@ class Backend(NamedTuple):
     to_numpy: Callable[[Any], np.ndarray]
     erf: Callable[[Any], Any]
     device: Device | None = None
+    explain: Callable[[str, BaseException], BackendError | None] | None = None
+    check: Callable[[Any], None] | None = None
 
 
 def _numpy() -> Backend:
@@ -50,10 +54,12 @@ def _numpy() -> Backend:
     return Backend("numpy", np, np.ndarray, np.asarray, erf)
 
 
-_loaders: dict[str, Callable[[], Backend]] = {
-    "numpy": _numpy,
-    "cupy": lambda: Backend("cupy", *cuda.load()),
-}
+def _cupy() -> Backend:
+    xp, erf, gpu = cuda.load()
+    return Backend("cupy", xp, xp.ndarray, xp.asnumpy, erf, gpu, gpu.explain, gpu.check)
+
+
+_loaders: dict[str, Callable[[], Backend]] = {"numpy": _numpy, "cupy": _cupy}
 _DEVICES = {"cpu": "numpy", "cpu:0": "numpy", "cuda": "cupy", "cuda:0": "cupy"}  # PyTorch's names
 _ELSEWHERE = {"cpu", "cuda", "gpu", "hip", "meta", "mps", "tpu", "xla", "xpu"}
 _loaded: dict[str, Backend] = {}
@@ -176,10 +182,16 @@ def current_backend() -> Backend:
 def backend_of(array: Any) -> Backend | None:
     """The backend whose array `array` is; None for numbers, lists and foreign objects.
 
+    Raises:
+        BackendError: for an array on another GPU than the one that computes.
+
     >>> backend_of(np.ones(2)).name, backend_of([1.0, 2.0])
     ('numpy', None)
     """
-    return _by_type.get(type(array))
+    backend = _by_type.get(type(array))
+    if backend is not None and backend.check is not None:
+        backend.check(array)
+    return backend
 
 
 def namespace(*arrays: Any) -> Any:
@@ -204,6 +216,22 @@ def device_of(array: Any) -> Device | None:
     """
     backend = _by_type.get(type(array))
     return None if backend is None else backend.device
+
+
+def raise_if_of_device(who: str, error: Exception) -> None:
+    """Raise what `error` means, from it, if a device raised it while `who` computed.
+
+    Raises:
+        BackendError: saying what happened and what to do.
+
+    >>> raise_if_of_device("add", KeyError("x"))
+    """
+    if isinstance(error, BackendError):
+        return
+    for backend in _loaded.values():
+        told = None if backend.explain is None else backend.explain(who, error)
+        if told is not None:
+            raise told from error
 
 
 def to_numpy(array: Any) -> np.ndarray:

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+from minitorch_rnn import backend
 from minitorch_rnn.agreement import (
     COLUMNS,
     Agreement,
@@ -47,6 +48,9 @@ def add_to(commands: Commands) -> None:
     command.add_argument(
         "--variant", choices=VARIANTS, metavar="NAME", help=f"of {', '.join(VARIANTS)}"
     )
+    command.add_argument(
+        "--backend", choices=backend.names(), help="(MINITORCH_RNN_BACKEND, or numpy)"
+    )
     command.add_argument("--tables", action="store_true", help="show every quantity")
     command.add_argument("--json", action="store_true", help="print the rows as one JSON list")
     command.add_argument("--seed", type=seed, default=0, help="draws networks and data (0)")
@@ -55,6 +59,11 @@ def add_to(commands: Commands) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Print what was found; 0 if everything agrees."""
+    with backend.use(options.backend or backend.current_backend().name):
+        return _compare(options)
+
+
+def _compare(options: argparse.Namespace) -> int:
     found: list[Agreement] = []
     for agreements, summary in _groups(options):
         found += agreements

@@ -147,7 +147,8 @@ class _Report:
 
         self.options, self.model, self.rng = options, model, rng
         self.started = self.told = time.monotonic()
-        self.loss, self.unread = math.nan, False
+        self.loss: Any = math.nan
+        self.unread = False
         self.terminal = sys.stderr.isatty() and not options.quiet
         self.bar = tqdm(
             total=options.steps * options.batch * options.sequence, unit=" chars", unit_scale=True,
@@ -157,27 +158,30 @@ class _Report:
 
     def __call__(self, progress: training.Progress) -> None:
         first = progress.step == 1
+        # A number of the device, which is waited for where it is shown.
         self.loss = progress.loss if first else 0.95 * self.loss + 0.05 * progress.loss
         self.bar.update(progress.characters)
         now = time.monotonic()
         if self.options.quiet:
             return
-        bits = self.loss / math.log(2)
         if self.terminal and now - self.told > 0.2:
-            self.told = now
-            self.bar.set_postfix_str(f"loss {self.loss:.2f}, {bits:.2f} bits/char", refresh=False)
+            self.told, loss = now, float(self.loss)
+            self.bar.set_postfix_str(
+                f"loss {loss:.2f}, {loss / math.log(2):.2f} bits/char", refresh=False
+            )
         elif not self.terminal and (first or now - self.told > 5):
-            self.told, steps = now, self.options.steps
+            self.told, steps, loss = now, self.options.steps, float(self.loss)
+            bits = loss / math.log(2)
             rate = progress.step / max(now - self.started, 1e-9)
             print(
-                f"step {progress.step}/{steps}: loss {self.loss:.3f}, {bits:.2f} bits/char, "
+                f"step {progress.step}/{steps}: loss {loss:.3f}, {bits:.2f} bits/char, "
                 f"{rate * progress.characters:,.0f} chars/s, {(steps - progress.step) / rate:.0f} "
                 "s left", file=sys.stderr, flush=True,
             )  # fmt: skip
         if progress.step == self.options.steps:
             self.bar.close()
         if progress.step % self.options.sample_every == 0 and not self.unread:
-            self._show_sample(progress.step, bits)
+            self._show_sample(progress.step, float(self.loss) / math.log(2))
 
     def _show_sample(self, step: int, bits: float) -> None:
         letters = "".join(self.model.sample("\ndef ", 200, 0.7, self.rng))

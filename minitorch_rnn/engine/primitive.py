@@ -14,6 +14,7 @@ import numpy as np
 from numpy import ndarray
 
 from minitorch_rnn import backend
+from minitorch_rnn.backend.switch import raise_if_of_device
 from minitorch_rnn.engine import anomaly
 from minitorch_rnn.engine.recording import is_grad_enabled
 from minitorch_rnn.engine.tensor import Tensor, node
@@ -181,7 +182,10 @@ def apply(op: Op, args: tuple[Any, ...]) -> Any:
         values.append(x)
     try:
         y = op.forward(*values, *attrs) if attrs else op.forward(*values)
-    except (TypeError, ValueError, IndexError) as cause:
+    except Exception as cause:
+        raise_if_of_device(op.name, cause)
+        if not isinstance(cause, TypeError | ValueError | IndexError):
+            raise
         raise _explained(op, args, cause) from cause
     if not any_tensor:
         return y

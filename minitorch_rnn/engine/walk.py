@@ -9,6 +9,7 @@ from heapq import heappop, heappush
 from typing import Any, NamedTuple
 
 from minitorch_rnn import backend
+from minitorch_rnn.backend.switch import raise_if_of_device
 from minitorch_rnn.engine import anomaly
 from minitorch_rnn.engine.primitive import mixed, primitive, raw
 from minitorch_rnn.engine.recording import enable_grad, is_grad_enabled
@@ -129,35 +130,37 @@ def walk(
     found: dict[int, Tensor] = {}
     leaves: list[tuple[Tensor, Tensor]] = []
     waiting = _Waiting()
-    for k, y in enumerate(outputs):
-        seed = seeds[k]
+    for y, seed in zip(outputs, seeds, strict=True):
         if create_graph and not isinstance(seed, Tensor):
             seed = constant(clone(seed))  # rules will record it; the caller keeps his own
         waiting.add(y, seed)
     heap, reached = waiting.heap, waiting.reached
-    while heap:
-        i = -heappop(heap)
-        y, total, owned = waiting.whole(i) if waiting.pieces else reached.pop(i)
-        leaf = y._op is None
-        if y._hooks and i not in ends:
-            total, owned = _after_hooks(y, total, create_graph), False
-        if leaf if wanted is None else (i in wanted):
-            mine = total
-            if not owned:
-                mine = clone(total) if isinstance(total, Tensor) else total.copy()
-            mine = mine if isinstance(mine, Tensor) else node(mine, None, None, ())
-            if wanted is None:
-                leaves.append((y, mine))
-            else:
-                found[i] = mine
-        if not leaf and i not in ends:
-            _send_on(waiting, y, i, total, useful, create_graph)
-            if not retain:
-                y._first = FREED
-                y._rest = ()
-                if anomaly.made is not None:
-                    anomaly.made.pop(i, None)
-    accumulate(leaves)  # at the end: what raises on the way leaves every `.grad` as it was
+    try:
+        while heap:
+            i = -heappop(heap)
+            y, total, owned = waiting.whole(i) if waiting.pieces else reached.pop(i)
+            leaf = y._op is None
+            if y._hooks and i not in ends:
+                total, owned = _after_hooks(y, total, create_graph), False
+            if leaf if wanted is None else (i in wanted):
+                mine = total
+                if not owned:
+                    mine = clone(total) if isinstance(total, Tensor) else total.copy()
+                mine = mine if isinstance(mine, Tensor) else node(mine, None, None, ())
+                if wanted is None:
+                    leaves.append((y, mine))
+                else:
+                    found[i] = mine
+            if not leaf and i not in ends:
+                _send_on(waiting, y, i, total, useful, create_graph)
+                if not retain:
+                    y._first, y._rest = FREED, ()
+                    if anomaly.made is not None:
+                        anomaly.made.pop(i, None)
+        accumulate(leaves)  # at the end: what raises on the way leaves every `.grad` as it was
+    except Exception as cause:
+        raise_if_of_device(f"backward of {y._op.name!r}" if y._op else "backward", cause)
+        raise
     return found
 
 

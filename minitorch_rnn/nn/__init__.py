@@ -36,6 +36,7 @@ from minitorch_rnn.nn.criteria import (
 from minitorch_rnn.nn.ctc import ctc_loss
 from minitorch_rnn.nn.dropout import Dropout, LockedDropout
 from minitorch_rnn.nn.embedding import Embedding
+from minitorch_rnn.nn.gpu import scan_options
 from minitorch_rnn.nn.linear import Linear
 from minitorch_rnn.nn.losses import (
     binary_cross_entropy,
@@ -62,5 +63,5 @@ __all__ = [
     "Sigmoid", "SmoothL1Loss", "Softmax", "Softplus", "Tanh", "binary_cross_entropy",
     "binary_cross_entropy_with_logits", "cross_entropy", "ctc_loss", "functional",
     "functional_call", "huber_loss", "init", "kl_div", "l1_loss", "mse_loss", "nll_loss",
-    "smooth_l1_loss", "truncated_backward", "utils",
+    "scan_options", "smooth_l1_loss", "truncated_backward", "utils",
 ]  # fmt: skip

@@ -224,7 +224,10 @@ class DivergenceLoss(Module):
         self.steps = steps
 
     def forward(self, outputs: Any, targets: Any) -> Tensor:
-        """DIV of Y (T, B, O) and D, (T, B, O) or labels (U, B); of one sequence without the B."""
+        """DIV of Y (T, B, O) and D, (T, B, O) or labels (U, B); of one sequence without the B.
+
+        Labels are counted on the host: those on a device are waited for, so keep them in NumPy.
+        """
         Y = outputs if isinstance(outputs, Tensor) else Tensor(outputs)
         D: Any = targets
         if self.divergence.takes == "labels":

@@ -8,6 +8,7 @@ unrolled step by step instead, into operations that know their own derivatives.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from types import ModuleType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -24,7 +25,7 @@ from minitorch_rnn.engine import (
     record,
     walk,
 )
-from minitorch_rnn.nn import passes
+from minitorch_rnn.nn import gpu, passes
 from minitorch_rnn.nn.kernels import KERNELS
 
 
@@ -63,7 +64,7 @@ class _Saved:
 
     __slots__ = ("kept", "states", "x")
 
-    def __init__(self, x: Any, kept: passes.Kept, states: int) -> None:
+    def __init__(self, x: Any, kept: Any, states: int) -> None:
         self.x, self.kept, self.states = x, kept, states
 
 
@@ -86,7 +87,7 @@ def scan(
     tracked = is_grad_enabled() and any([tensor._tracked for tensor in given])
     turned = run.turned(x._data)
     values = [None if w is None else w._data for w in weights]
-    found, last = passes.forward(
+    found, last = _passes(turned).forward(
         run.mode, turned, [s._data for s in states], values, run.lengths, tracked
     )
     output = run.turned(found.h[1:])
@@ -101,6 +102,11 @@ def scan(
         record(_PART[run.mode], part, (y,), (k,)) for k, part in enumerate([output, *last])
     ]
     return first, tuple(rest)
+
+
+def _passes(x: Any) -> ModuleType:
+    """What makes the two passes over an array like x."""
+    return passes if backend.device_of(x) is None else gpu
 
 
 def _part_rule(wanted: list[bool], g: Any, y: Any, whole: Any, k: int) -> list[Piece]:
@@ -121,7 +127,7 @@ def _whole_rule(wanted: list[bool], gradients: list[Any], y: Any, *rest: Any) ->
         return _differentiable_rule(wanted, gradients, inputs, run, saved)
     weights = inputs[1 + saved.states :]
     gradients = [run.turned(gradients[0]), *gradients[1:]]
-    dx, *others = passes.backward(
+    dx, *others = _passes(saved.x).backward(
         run.mode, saved.x, saved.kept, weights, run.lengths, gradients, wanted
     )
     return [run.turned(dx), *others][: len(inputs)]

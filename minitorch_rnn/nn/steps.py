@@ -50,5 +50,7 @@ def _alive_at(x: Tensor, lengths: np.ndarray | None) -> list[Any]:
     """By t, which sequences of x (T, B, ·) have not ended, (B, 1); None where all go on."""
     if lengths is None:
         return [None] * len(x)
-    xp, shortest = backend.namespace(raw(x)), lengths.min(initial=len(x))
-    return [None if t < shortest else xp.asarray(lengths[:, None] > t) for t in range(len(x))]
+    T, shortest = len(x), lengths.min(initial=len(x))
+    # One array for all t: it may have to be brought to a device.
+    alive = backend.namespace(raw(x)).asarray(lengths[:, None] > np.arange(T)[:, None, None])
+    return [None if t < shortest else alive[t] for t in range(T)]

@@ -2,7 +2,8 @@
 
 All take `dtype`, without which they have the default dtype (`set_default_dtype`), and
 `requires_grad`, which only a floating-point dtype allows. They are made on the current backend
-(`use`).
+(`use`): constants there; ranges and random numbers on the host, so that they
+are the same everywhere.
 """
 
 from __future__ import annotations
@@ -20,6 +21,10 @@ def _made(values: Any, dtype: Any, requires_grad: bool) -> Tensor:
     return Tensor(values, backend.get_default_dtype() if dtype is None else dtype, requires_grad)
 
 
+def _xp() -> Any:
+    return backend.current_backend().xp
+
+
 def _sizes(shape: tuple[Any, ...]) -> Any:
     sizes = shape[0] if len(shape) == 1 else shape
     if np.size(sizes) and np.min(sizes) < 0:
@@ -35,7 +40,7 @@ def zeros(*shape: Any, dtype: Any = None, requires_grad: bool = False) -> Tensor
     tensor([[0., 0., 0.],
             [0., 0., 0.]])
     """
-    return _made(np.zeros(_sizes(shape)), dtype, requires_grad)
+    return _made(_xp().zeros(_sizes(shape)), dtype, requires_grad)
 
 
 def ones(*shape: Any, dtype: Any = None, requires_grad: bool = False) -> Tensor:
@@ -45,7 +50,7 @@ def ones(*shape: Any, dtype: Any = None, requires_grad: bool = False) -> Tensor:
     >>> mt.ones(3)
     tensor([1., 1., 1.])
     """
-    return _made(np.ones(_sizes(shape)), dtype, requires_grad)
+    return _made(_xp().ones(_sizes(shape)), dtype, requires_grad)
 
 
 def full(shape: Any, value: float, dtype: Any = None, requires_grad: bool = False) -> Tensor:
@@ -57,7 +62,8 @@ def full(shape: Any, value: float, dtype: Any = None, requires_grad: bool = Fals
     >>> mt.full(3, 7)
     tensor([7., 7., 7.])
     """
-    return _made(np.full(shape, value), dtype, requires_grad)
+    xp = _xp() if isinstance(value, int | float) else np  # a device is filled with numbers only
+    return _made(xp.full(shape, value), dtype, requires_grad)
 
 
 def eye(n: int, m: int | None = None, dtype: Any = None, requires_grad: bool = False) -> Tensor:
@@ -68,7 +74,7 @@ def eye(n: int, m: int | None = None, dtype: Any = None, requires_grad: bool = F
     tensor([[1., 0., 0.],
             [0., 1., 0.]])
     """
-    return _made(np.eye(n, m), dtype, requires_grad)
+    return _made(_xp().eye(n, m), dtype, requires_grad)
 
 
 def arange(*bounds: float, dtype: Any = None, requires_grad: bool = False) -> Tensor:

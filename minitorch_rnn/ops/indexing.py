@@ -50,7 +50,20 @@ def _key(x, key):
         parts = key if isinstance(key, tuple) else (key,)
         if not any(backend.backend_of(part) is backend.backend_of(array) for part in parts):
             _ = np.broadcast_to(np.False_, array.shape)[key]
+            return tuple(_brought(namespace(array), parts))
     return key
+
+
+def _brought(xp, parts):
+    """A key from the host, brought to the device once for both ways, a mask as the places that it
+    selects: were they counted there, the host would have to wait for their number.
+    """
+    for part in parts:
+        if isinstance(part, np.ndarray) and part.ndim:
+            places = part.nonzero() if part.dtype == bool else [part]
+            yield from map(xp.asarray, places)
+        else:
+            yield part
 
 
 def _add_at(out, key, values):

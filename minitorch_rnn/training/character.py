@@ -9,7 +9,7 @@ import numpy as np
 
 from minitorch_rnn import backend, nn
 from minitorch_rnn.data import Vocabulary
-from minitorch_rnn.engine import Tensor, no_grad
+from minitorch_rnn.engine import Tensor, constant, no_grad
 from minitorch_rnn.errors import DataError
 
 
@@ -45,7 +45,9 @@ class CharacterModel(nn.Module):
     def forward(self, numbers: np.ndarray, h_0: Any = None) -> tuple[Tensor, Tensor]:
         """Characters by number, (T, B), to logits of the next ones, (T, B, V), and the state."""
         like = self.network.output.weight
-        x = Tensor(np.eye(len(self.vocabulary), dtype=like.dtype)[numbers], backend=like.backend)
+        # One-hot where the network lives: numbers are a V-th of what would go up otherwise.
+        rows = backend.namespace(like._data).eye(len(self.vocabulary), dtype=like.dtype)
+        x = constant(rows)[numbers]
         return self.network.logits(x, h_0)
 
     def sample(

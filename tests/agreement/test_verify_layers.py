@@ -51,9 +51,11 @@ def test_a_bidirectional_network_with_an_output_layer_agrees(rng):
 
 @every_kind
 @pytest.mark.parametrize("options", LAYERS)
-def test_layers_agree_on_every_road(kind, options, rng):
+def test_layers_agree_on_every_road_and_every_backend(kind, options, backend, rng):
     options, batch = LAYERS[options]
-    found = agreement(layer(kind, I, H, rng=rng, **options), rng, B=batch)
+    network = layer(kind, I, H, rng=rng, **options)
+    found = agreement(network, rng, B=batch)
+    assert {p.backend for p in network.parameters()} == {backend}
     assert found, str(found)
     assert min(found.digits["x"].values()) > (4 if "dtype" in options else 6)
     for quantity, roads in found.digits.items():
@@ -77,12 +79,6 @@ def test_a_learned_state_is_a_parameter_and_a_given_one_takes_its_place(kind, bo
     other = agreement(network, rng, h_0=given if len(given) > 1 else given[0])
     assert other, str(other)
     assert "rtrl" not in other.digits["h_0"]  # a state of every sequence, and no parameter
-
-
-@pytest.mark.parametrize("kind", ["tanh", "LSTM", "GRU"])
-def test_layers_agree_on_every_backend(kind, backend, rng):
-    found = agreement(layer(kind, I, H, 2, bidirectional=True, rng=rng), rng)
-    assert found and "scan" in found.digits["x"], str(found)
 
 
 @every_kind

@@ -173,6 +173,8 @@ def test_gradcheck_wants_float64_and_something_to_check():
 def test_gradcheck_runs_on_every_backend(backend, rng):
     x = mt.tensor(rng.normal(size=(2, 3)), requires_grad=True)
     assert gradcheck(lambda x: x.tanh() @ x.T, [x], order=2)
+    assert gradgradcheck(lambda x: x.tanh() * x, [x])
+    assert not gradcheck(lambda x: x.detach() * x, [x], raise_exception=False)
 
 
 def test_second_derivatives_flow_through_a_whole_network(rng):

@@ -52,6 +52,17 @@ def test_check_as_json_is_a_list_of_rows(capsys):
         assert set(row["digits"]) | set(row["skipped"]) == roads
 
 
+def test_check_runs_on_every_backend(capsys, backend):
+    status, text = out(capsys, *ONE, "--json")
+    assert status == 0
+    rows = json.loads(text)
+    assert rows and all(row["agrees"] and row["digits"]["explicit"] >= 10 for row in rows)
+    status, text = out(
+        capsys, "check", "--network", "narx", "gru", "--variant", "delayed", "--backend", backend
+    )
+    assert status == 0 and text.endswith("all agree\n")
+
+
 def test_check_shows_a_row_for_each_divergence_and_a_column_for_each_variant(capsys):
     status, text = out(capsys, "check", "--network", "jordan")
     assert status == 0 and text.endswith("all agree\n") and "\x1b" not in text

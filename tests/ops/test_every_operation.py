@@ -118,11 +118,16 @@ def test_the_value_is_the_one_of_numpy(row, rng):
 
 
 @every
-def test_arrays_give_arrays(row, rng, backend):
+def test_arrays_give_arrays_of_the_same_values(row, rng, backend):
     own = backends.current_backend().ndarray
-    for y in several(row.call(mt, *map(backends.asarray, row.draw(rng)))):
-        # As NumPy itself, an operation may answer with a NumPy scalar in place of a 0-d array.
-        assert isinstance(y, own) or (backend == "numpy" and isinstance(y, np.generic))
+    for shape in shapes_of(row):
+        arrays = row.draw(rng, shape)
+        found = several(row.call(mt, *map(backends.asarray, arrays)))
+        for y, want in zip(found, several(row.expected(*arrays)), strict=True):
+            # As NumPy itself, an operation may answer with a NumPy scalar in place of a 0-d array.
+            assert isinstance(y, own) or (backend == "numpy" and isinstance(y, np.generic))
+            assert y.shape == np.shape(want) and y.dtype == np.asarray(want).dtype
+            assert_allclose(backends.to_numpy(y), want, rtol=1e-12, atol=1e-14)
 
 
 @differentiable
@@ -269,3 +274,21 @@ def test_other_backends_agree_and_never_wait_for_the_device(row, rng, backend):
     for made, want in zip(there[0] + there[1], ys + gradients, strict=True):
         assert made.backend == backend
         assert_allclose(backends.to_numpy(made._data), want._data, rtol=1e-12, atol=1e-14)
+
+
+@differentiable
+def test_second_derivatives_are_the_same_on_every_backend(row, rng, backend):
+    arrays, cotangents = drawn(row, rng)
+    directions = [rng.normal(size=x.shape) for x in arrays if is_float(x)]
+    found = []
+    for place in ("numpy", backend):
+        with mt.use(place):
+            xs, vs = (
+                [mt.tensor(a, requires_grad=is_float(a)) for a in given]
+                for given in (arrays, cotangents)
+            )
+            ys, us = several(row.call(mt, *xs)), map(mt.tensor, directions)
+            found.append(second_derivatives(mt.autograd.grad, ys, xs, vs, us))
+    for g, want in zip(found[1], found[0], strict=True):
+        assert g.backend == backend
+        assert_allclose(g.detach().numpy(), want.detach().numpy(), rtol=1e-11, atol=1e-12)
