@@ -18,7 +18,7 @@ hypothesis.settings.load_profile("here")
 
 TORCH = importlib.util.find_spec("torch") is not None
 NEEDS_TORCH = "PyTorch is not installed (pip install torch)"
-NEEDS_COMPILER = "no C++ compiler is found (apt install g++)"
+NEEDS_COMPILER = "kernels run on the host of Linux alone, with a C++ compiler (apt install g++)"
 
 
 def _strict():

@@ -14,6 +14,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -26,7 +27,9 @@ import numpy as np
 import strict_cupy
 
 SHIM = Path(__file__).with_name("cuda_on_host.h")
-COMPILER = next(filter(None, map(shutil.which, ("c++", "g++", "clang++"))), None)
+# The header needs Linux: stacks of its own, and libraries that are found by their path.
+COMPILERS = ("c++", "g++", "clang++") if sys.platform == "linux" else ()
+COMPILER = next(filter(None, map(shutil.which, COMPILERS)), None)
 STANDARD = ("-std=c++17", "-x", "c++", "-DON_HOST")
 _PROGRAM = ("-O1", "-g", "-pthread", "-DON_HOST_MAIN")
 SANITIZERS = {

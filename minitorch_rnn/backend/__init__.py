@@ -27,6 +27,7 @@ from minitorch_rnn.backend.switch import (
     namespace,
     namespace_of,
     place,
+    raise_if_of_device,
     register,
     to_numpy,
     use,
@@ -35,6 +36,6 @@ from minitorch_rnn.backend.switch import (
 __all__ = [
     "Backend", "Device", "Launch", "asarray", "backend_of", "current_backend", "device_of",
     "drawing_again", "dtype_of", "erf", "generator", "get_default_dtype", "manual_seed", "names",
-    "namespace", "namespace_of", "place", "plain", "register", "set_default_dtype", "to_numpy",
-    "use",
+    "namespace", "namespace_of", "place", "plain", "raise_if_of_device", "register",
+    "set_default_dtype", "to_numpy", "use",
 ]  # fmt: skip

@@ -12,6 +12,11 @@ from minitorch_rnn.errors import DTypeError
 __all__ = ["asarray", "dtype_of", "get_default_dtype", "plain", "set_default_dtype"]
 
 
+_FLOATING = (
+    "Floating-point types are 'float16', 'float32' and 'float64'; NumPy and CuPy store no bfloat16."
+)
+
+
 def dtype_of(name: Any) -> np.dtype[Any]:
     """The NumPy dtype that `name` means, one of numbers; both backends have the same ones.
 
@@ -26,12 +31,11 @@ def dtype_of(name: Any) -> np.dtype[Any]:
             raise TypeError("None")
         dtype: np.dtype[Any] = np.dtype(name)
     except TypeError as cause:
-        raise DTypeError(
-            f"dtype: {name!r} is none of NumPy's. Floating-point types are 'float16', 'float32' "
-            "and 'float64'; NumPy and CuPy store no bfloat16."
-        ) from cause
+        raise DTypeError(f"dtype: {name!r} is none of NumPy's. {_FLOATING}") from cause
     if dtype.kind not in "biufc":
-        raise DTypeError(f"dtype: {dtype} values cannot be computed with; give a number's type.")
+        raise DTypeError(  # of bfloat16 too, where another library has told NumPy of it
+            f"dtype: '{dtype}' values cannot be computed with; give a number's type. {_FLOATING}"
+        )
     return dtype
 
 

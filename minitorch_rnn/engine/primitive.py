@@ -14,7 +14,6 @@ import numpy as np
 from numpy import ndarray
 
 from minitorch_rnn import backend
-from minitorch_rnn.backend.switch import raise_if_of_device
 from minitorch_rnn.engine import anomaly
 from minitorch_rnn.engine.recording import is_grad_enabled
 from minitorch_rnn.engine.tensor import Tensor, node
@@ -183,7 +182,7 @@ def apply(op: Op, args: tuple[Any, ...]) -> Any:
     try:
         y = op.forward(*values, *attrs) if attrs else op.forward(*values)
     except Exception as cause:
-        raise_if_of_device(op.name, cause)
+        backend.raise_if_of_device(op.name, cause)
         if not isinstance(cause, TypeError | ValueError | IndexError):
             raise
         raise _explained(op, args, cause) from cause

@@ -9,7 +9,6 @@ from heapq import heappop, heappush
 from typing import Any, NamedTuple
 
 from minitorch_rnn import backend
-from minitorch_rnn.backend.switch import raise_if_of_device
 from minitorch_rnn.engine import anomaly
 from minitorch_rnn.engine.primitive import mixed, primitive, raw
 from minitorch_rnn.engine.recording import enable_grad, is_grad_enabled
@@ -159,7 +158,7 @@ def walk(
                         anomaly.made.pop(i, None)
         accumulate(leaves)  # at the end: what raises on the way leaves every `.grad` as it was
     except Exception as cause:
-        raise_if_of_device(f"backward of {y._op.name!r}" if y._op else "backward", cause)
+        backend.raise_if_of_device(f"backward of {y._op.name!r}" if y._op else "backward", cause)
         raise
     return found
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from minitorch_rnn import backend
 from minitorch_rnn.engine import Tensor, constant
-from minitorch_rnn.errors import DTypeError
+from minitorch_rnn.errors import BackendError, DTypeError
 
 
 def from_numpy(array: np.ndarray) -> Tensor:
@@ -56,6 +56,7 @@ def from_dlpack(x: Any) -> Tensor:
 
     Raises:
         DTypeError: if x does not speak DLPack, or holds values that NumPy has no type for.
+        BackendError: if x is on a GPU and CuPy cannot be used, or on another GPU than ours.
 
     >>> import numpy as np
     >>> import minitorch_rnn as mt
@@ -70,6 +71,10 @@ def from_dlpack(x: Any) -> Tensor:
     try:
         if on_cpu:
             return from_numpy(np.from_dlpack(x))
-        return constant(backend.namespace_of("cupy").from_dlpack(x).copy())
+        found = backend.namespace_of("cupy").from_dlpack(x)
+        backend.backend_of(found)  # refuses that of another GPU, which copy() would move
+        return constant(found.copy())
+    except BackendError:
+        raise
     except (BufferError, RuntimeError, TypeError) as cause:
         raise DTypeError(f"from_dlpack: {cause}") from cause

@@ -10,7 +10,7 @@ from numbers import Real
 from typing import Any
 
 from minitorch_rnn import ops
-from minitorch_rnn.backend import backend_of
+from minitorch_rnn.backend import backend_of, raise_if_of_device
 from minitorch_rnn.engine import Tensor, enable_grad
 from minitorch_rnn.errors import BackendError, ShapeError
 from minitorch_rnn.optim import saved
@@ -175,15 +175,19 @@ class Optimizer:
 
         Raises:
             ShapeError: if a gradient has another shape than its parameter.
-            BackendError: if a parameter was moved away from what is kept of it.
+            BackendError: if a parameter was moved away from what is kept of it, or the GPU failed.
         """
         loss = None
         if closure is not None:
             with enable_grad():
                 loss = closure()
-        for p, value, state in list(self._updates()):
-            p.update_(value)
-            self.state[p] = state
+        try:
+            for p, value, state in list(self._updates()):
+                p.update_(value)
+                self.state[p] = state
+        except Exception as cause:
+            raise_if_of_device(f"{type(self).__name__}.step", cause)
+            raise
         return loss
 
     def _updates(self) -> Iterator[tuple[Tensor, Any, dict[str, Any]]]:

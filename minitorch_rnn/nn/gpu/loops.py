@@ -33,15 +33,16 @@ def sources() -> dict[str, str]:
     >>> sorted(sources())
     ['float32', 'float64']
     """
-    return {dtype: source(dtype) for dtype in ("float32", "float64")}
+    return {dtype: source(dtype, "kernels.cu", "persistent.cu") for dtype in ("float32", "float64")}
 
 
 @cache
-def source(dtype: str) -> str:
-    """All kernels for arrays of a dtype, as CUDA C++."""
+def source(dtype: str, *files: str) -> str:
+    """The kernels of some files for arrays of a dtype, as CUDA C++."""
     real = {"float32": "float", "float64": "double"}[dtype]
-    files = [resources.files(__package__) / name for name in ("kernels.cu", "persistent.cu")]
-    return "\n".join([f"typedef {real} real;", *[f.read_text(encoding="utf-8") for f in files]])
+    here = resources.files(__package__)
+    texts = [(here / name).read_text(encoding="utf-8") for name in files]
+    return "\n".join([f"typedef {real} real;", *texts])
 
 
 class Loop:
@@ -82,13 +83,16 @@ class Loop:
         self._table = xp.empty(_TABLE, np.uint8)
         self._ahead, self._captures = ahead, options.loop != "launched"
         self._elements, self._blocks = max(B * H, G * H * H), -(-B * H // _THREADS)
-        code = source(dtype.name)
+        code = source(dtype.name, "kernels.cu")
         self._begin, self._step, self._done = [
             device.kernel(code, name) for name in (f"begin_{way}", f"{way}_{mode}", "steps_done")
         ]
         self._persists = None
         if options.loop == "persistent":
+            code = sources()[dtype.name]
             self._persists = persistent.loop(device, code, mode, way, B, H, dtype, xp)
+        if self._persists is not None:
+            self.current = [None, None]  # its blocks read h and d where the others have put them
         self._graphs: dict[int, Callable[[], None]] = {}
 
     def begin(self, *args: Any) -> None:

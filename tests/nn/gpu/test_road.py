@@ -85,13 +85,16 @@ def test_one_capture_serves_every_length_and_layer(kind, device, rng, monkeypatc
 
 
 @every_cell
-def test_every_length_gives_what_the_steps_give_one_by_one(kind, device, rng):
-    net = layer(kind, I, H, rng=rng)
-    graph = layer(kind, I, H, road="graph", rng=rng)
+@pytest.mark.parametrize("loop", gpu.options._LOOPS)
+def test_every_length_gives_what_the_steps_give_one_by_one(kind, loop, device, rng):
+    net = layer(kind, I, H, bidirectional=True, rng=rng)
+    graph = layer(kind, I, H, bidirectional=True, road="graph", rng=rng)
     graph.load_state_dict(net.state_dict())
-    for steps in (2, 3, 4, 7, 16, 63, 64, 65, 85, 130):
-        x = rng.normal(size=(steps, B, I))
-        assert_close(run(net, x), run(graph, x), rtol=1e-11)
+    with nn.scan_options(loop=loop):
+        for steps in (2, 3, 4, 7, 16, 63, 64, 65, 85):
+            x, lengths = rng.normal(size=(steps, B, I)), [1, steps, steps // 2 + 1]
+            for given in (None, lengths):
+                assert_close(run(net, x, given), run(graph, x, given), rtol=1e-11)
 
 
 def test_too_many_shapes_drop_the_loop_that_was_not_used_longest(device, rng, monkeypatch):
@@ -277,14 +280,23 @@ SLIPS = {
 
 @pytest.mark.parametrize("before, after", SLIPS.values(), ids=SLIPS)
 def test_a_kernel_that_computes_something_else_is_refused(before, after, device, rng, monkeypatch):
-    text = loops.source("float64")
+    text = loops.source("float64", "kernels.cu")
     assert text.count(before) == 1
-    monkeypatch.setattr(loops, "source", lambda dtype: text.replace(before, after))
+    monkeypatch.setattr(loops, "source", lambda *_: text.replace(before, after))
     monkeypatch.setattr(proof, "_asked", set())
     net = nn.LSTM(I, H, rng=rng)
     for _ in range(2):  # it does not pass the second time either
         with pytest.raises(BackendError, match="of a small lstm is wrong by .* on host"):
             net(rng.normal(size=(4, 2, I)))
+
+
+def test_a_persistent_loop_is_proved_where_blocks_wait_for_each_other(device, rng, monkeypatch):
+    asked, compare = [], proof._compare
+    monkeypatch.setattr(proof, "_asked", set())
+    monkeypatch.setattr(proof, "_compare", lambda *a: asked.append(a[3]) or compare(*a))
+    with nn.scan_options(loop="persistent"):
+        found = counted(device, lambda: run(nn.LSTM(I, H, rng=rng), rng.normal(size=(4, 2, I))))
+    assert asked == [5, 65] and found["forward_loop_lstm"] == 3 and "replay" not in found
 
 
 def test_the_proof_is_asked_once_for_each_cell_and_way(device, rng, monkeypatch):
