@@ -5,6 +5,7 @@ Nothing that loads NumPy is imported before the threads are pinned.
 
 import argparse
 import importlib
+import os
 import pathlib
 import subprocess
 import sys
@@ -45,8 +46,10 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {_known()}")
     parser.add_argument(
-        "--backend", default="numpy", metavar="BACKEND",
-        help="what ours runs on; with cupy all is measured on a GPU (numpy)",
+        "--backend", default=os.environ.get("MINITORCH_RNN_BACKEND") or "numpy", 
+        metavar="BACKEND",
+        help="what ours runs on; with cupy all is measured on a GPU (MINITORCH_RNN_BACKEND, or "
+        "numpy)",
     )  # fmt: skip
     parser.add_argument("--rounds", type=int, default=15, help="turns for each candidate (15)")
     parser.add_argument(

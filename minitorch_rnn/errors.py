@@ -19,7 +19,7 @@ class GraphError(RuntimeError):
 
 
 class BackendError(RuntimeError):
-    """A backend is missing, or arrays of two backends met in one operation."""
+    """A backend is missing, arrays of two backends met, or a device failed or computes wrongly."""
 
 
 class DataError(ValueError):

@@ -1,8 +1,11 @@
 """Fixtures and options shared by all tests: backends, random numbers, and no leaking of state."""
 
+import gc
+import importlib.metadata
 import importlib.util
 import math
 
+import host_compiler
 import hypothesis
 import numpy as np
 import pytest
@@ -11,7 +14,7 @@ import strict_device
 
 from minitorch_rnn import backend as backends
 from minitorch_rnn import is_grad_enabled
-from minitorch_rnn.errors import BackendError
+from minitorch_rnn.nn import gpu
 
 hypothesis.settings.register_profile("here", deadline=None, derandomize=True, max_examples=60)
 hypothesis.settings.load_profile("here")
@@ -21,13 +24,21 @@ NEEDS_TORCH = "PyTorch is not installed (pip install torch)"
 NEEDS_COMPILER = "kernels run on the host of Linux alone, with a C++ compiler (apt install g++)"
 
 
+def installed(name):
+    """Whether a package is; `find_spec` would take a folder of tests for the library it tests."""
+    try:
+        return bool(importlib.metadata.version(name))
+    except importlib.metadata.PackageNotFoundError:
+        return False
+
+
 def _strict():
     erf = np.frompyfunc(math.erf, 1, 1)
 
     def on_device(x):
         return strict_cupy.ndarray(np.asarray(erf(x._host)).astype(x.dtype))
 
-    device = strict_device.Device() if strict_device.COMPILER else None
+    device = strict_device.Device() if host_compiler.COMPILER else None
     return backends.Backend(
         "strict", strict_cupy.xp, strict_cupy.ndarray, strict_cupy.xp.asnumpy, on_device, device
     )
@@ -56,7 +67,7 @@ def pytest_collection_modifyitems(items):
     for item in items:
         if "torch" in item.keywords and not TORCH:
             item.add_marker(pytest.mark.skip(reason=NEEDS_TORCH))
-        if "compiler" in item.keywords and not strict_device.COMPILER:
+        if "compiler" in item.keywords and not host_compiler.COMPILER:
             item.add_marker(pytest.mark.skip(reason=NEEDS_COMPILER))
 
 
@@ -80,12 +91,16 @@ def pytest_generate_tests(metafunc):
 @pytest.fixture
 def backend(request):
     """The name of the backend on which new arrays are made during the test."""
-    try:
-        chosen = backends.use(request.param)
-    except BackendError as error:
-        pytest.skip(str(error))
-    with chosen:
+    with backends.use(request.param):  # one that was asked for and is not there is an error
         yield request.param
+
+
+@pytest.fixture
+def small_heap():
+    """What other tests have left is not looked through whenever garbage is collected."""
+    gc.freeze()
+    yield
+    gc.unfreeze()
 
 
 @pytest.fixture
@@ -102,6 +117,7 @@ def no_state_leaks():
             backends.current_backend().name,
             backends.get_default_dtype(),
             is_grad_enabled(),
+            gpu.options.options(np.dtype(np.float32)),
             np.geterr(),
             np.get_printoptions(),
         )

@@ -7,42 +7,19 @@ is done when a call returns), and the limits of registers and of static shared m
 """
 
 import ctypes
-import functools
-import getpass
-import hashlib
-import os
 import re
-import shutil
-import subprocess
-import sys
-import tempfile
 import threading
 import time
 import weakref
 from collections import Counter
 from contextlib import contextmanager
-from pathlib import Path
 
 import numpy as np
 import strict_cupy
+import strict_watch
+from host_compiler import FAULTS, load, translated
+from host_sanitizers import report
 
-SHIM = Path(__file__).with_name("cuda_on_host.h")
-# The header needs Linux: stacks of its own, and libraries that are found by their path.
-COMPILERS = ("c++", "g++", "clang++") if sys.platform == "linux" else ()
-COMPILER = next(filter(None, map(shutil.which, COMPILERS)), None)
-STANDARD = ("-std=c++17", "-x", "c++", "-DON_HOST")
-_PROGRAM = ("-O1", "-g", "-pthread", "-DON_HOST_MAIN")
-SANITIZERS = {
-    "thread": (*_PROGRAM, "-fsanitize=thread"),
-    "address": (*_PROGRAM, "-fsanitize=address,undefined", "-fno-sanitize-recover=undefined"),
-}
-FAULTS = {
-    1: "waits for ever: nobody makes the write for which its threads wait in load_acquire(). "
-    "Blocks that wait for each other need cooperative=True",
-    2: "ends some threads of a block before a __syncthreads() at which the others wait",
-    3: "has threads of one block at different __syncthreads()",
-    4: "writes beyond the dynamic shared memory that it was given",
-}
 TYPES = {
     **{"f": "f", "d": "d", "i": "i", "I": "I", "h": "h", "q": "lq", "b": "b?"},
     **{"H": "He", "B": "B?"},  # the bits of a float16
@@ -109,7 +86,7 @@ class Device:
             raise RuntimeError("capture: a capture is going on in this stream already")
         steps = self._captures.steps = []
         try:
-            with strict_cupy.Recording():
+            with strict_watch.Recording():
                 work()
         finally:
             self._captures.steps = None
@@ -140,29 +117,29 @@ class Device:
             self._stream = before
 
     def synchronize(self):
-        strict_cupy.synchronisations.add("synchronize()")
+        strict_watch.synchronisations.add("synchronize()")
 
     def now(self):
-        strict_cupy.refuse("now()")
+        strict_watch.refuse("now()")
         return time.perf_counter()
 
     def seconds(self, start, end):
-        strict_cupy.synchronisations.add("seconds()")
+        strict_watch.synchronisations.add("seconds()")
         return end - start
 
     def allocated(self):
-        return strict_cupy.memory.bytes
+        return strict_watch.memory.bytes
 
     @contextmanager
     def watched(self):
-        with strict_cupy.memory.watched() as found:
+        with strict_watch.memory.watched() as found:
             yield found
 
     @contextmanager
     def inspected(self, *sanitizers, only=""):
         """Inside, each launch of a kernel whose name begins with `only` runs a second time, on
-        copies of the arrays: with "thread", for `races`, or "address", for `strays`. The list that
-        comes holds their reports.
+        copies of the arrays, under the sanitizers, "thread" or "address". The list that comes holds
+        their reports.
         """
         before = self.inspects, self.reports
         self.inspects = lambda name: sanitizers if name.startswith(only) else ()
@@ -178,7 +155,7 @@ class Device:
             self.launches[name] += 1
             run()
         else:
-            owners = [weakref.ref(strict_cupy.owner(x._host)) for x in arrays]
+            owners = [weakref.ref(strict_watch.owner(x._host)) for x in arrays]
             steps.append((name, owners, run))
 
     def _recorded(self):
@@ -218,7 +195,7 @@ class Launch:
         def run():
             for sanitizer in device.inspects(self.name):
                 launch = self._source, self.name, blocks, threads, passed, shared
-                device.reports += filter(None, [_report(sanitizer, *launch)])
+                device.reports += filter(None, [report(sanitizer, *launch)])
             pointers = (ctypes.c_void_p * len(passed))(*map(ctypes.addressof, passed))
             fault = self._library.on_host_launch(
                 self._kernel, blocks, threads, shared, self._cooperative, device.patience, pointers
@@ -227,6 +204,11 @@ class Launch:
                 raise RuntimeError(f"{who} {FAULTS[fault]}")
 
         device._do(self.name, arrays, run)
+
+    def report(self, sanitizer, blocks, threads, args, shared=0):
+        """What a sanitizer says of a launch that runs nowhere else, with all blocks at once."""
+        passed = self.passed(args)
+        return report(sanitizer, self._source, self.name, blocks, threads, passed, shared)
 
     def passed(self, args):
         """The arguments as C has them."""
@@ -302,164 +284,3 @@ def tf32_of(x):
     bits = np.ascontiguousarray(x).view(np.uint32)
     rounded = (bits + 0xFFF + (bits >> 13 & 1)) & np.uint32(0xFFFFE000)
     return np.where(np.isfinite(x), rounded.view(np.float32).reshape(x.shape), x)
-
-
-# The compiler.
-def _compile(name, text, *flags):
-    """The file of `text` compiled by `flags`; made once for all runs of the tests."""
-    key = hashlib.sha256("\0".join([COMPILER, *flags, SHIM.read_text(), text]).encode())
-    folder = Path(tempfile.gettempdir(), f"minitorch_rnn-kernels-{getpass.getuser()}")
-    folder.mkdir(mode=0o700, exist_ok=True)
-    built = folder / f"{key.hexdigest()[:32]}{name}"
-    if not built.exists():
-        with tempfile.TemporaryDirectory(dir=folder) as here:
-            new = Path(here, "built")
-            _run(COMPILER, *STANDARD, *flags, "-", "-o", new, text=text)
-            os.replace(new, built)
-    return built
-
-
-def _run(*command, text):
-    done = subprocess.run(command, input=text, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise RuntimeError(f"the compiler refuses a kernel:\n{done.stderr[:4000]}")
-    return done.stdout
-
-
-_KERNEL = re.compile(
-    r"\b__global__\s+(?:__launch_bounds__\s*\((?P<a>[^()]*)\)\s*)?void\s+"
-    r"(?:__launch_bounds__\s*\((?P<b>[^()]*)\)\s*)?(?P<name>\w+)\s*\("
-)
-_DYNAMIC = re.compile(r"\bextern\s+__shared__\s+(\w+)\s+(\w+)\s*\[\s*\]\s*;")
-
-
-@functools.cache
-def translated(source):
-    """C++ of CUDA C++: what the compiler of the host needs before and after it."""
-    plain = _run(COMPILER, *STANDARD, "-E", "-P", "-", text=source)  # macros may make kernels
-    dynamic = set(_DYNAMIC.findall(plain))
-    if len(dynamic) > 1:
-        raise RuntimeError(f"one dynamic shared array for a source: {sorted(dynamic)}")
-    kind, shared = dynamic.pop() if dynamic else ("char", "")
-    size = f"[({227 << 10} + on_host::canary) / sizeof({kind})]"
-    kernels = [(m["name"], m["a"] or m["b"] or "0") for m in _KERNEL.finditer(plain)]
-    return "\n".join(
-        [
-            f'#include "{SHIM}"',
-            '#line 1 "kernels"',
-            source,
-            f"alignas(128) thread_local {kind} {shared}{size};" if shared else "",
-            f"char* on_host::dynamic_shared() {{ return (char*){shared or 0}; }}",
-            *[f'static on_host::Kernel on_host_kernel_{n}{{"{n}", {b}, {n}}};' for n, b in kernels],
-            "",
-        ]
-    )
-
-
-@functools.cache
-def load(source):
-    """The library of a source; each of its kernels can be found in it."""
-    if COMPILER is None:
-        raise RuntimeError("kernel: no C++ compiler is found")
-    flags = ("-O1", "-shared", "-fPIC", "-pthread")
-    library = ctypes.CDLL(str(_compile(".so", translated(source), *flags)))
-    pointer, text, c_int = ctypes.c_void_p, ctypes.c_char_p, ctypes.c_int
-    for name, result, *arguments in (
-        ("find", pointer, text),
-        ("signature", text, pointer),
-        ("bound", c_int, pointer),
-        ("launch", c_int, pointer, *[c_int] * 3, ctypes.c_bool, ctypes.c_double, pointer),
-    ):
-        function = getattr(library, f"on_host_{name}")
-        function.restype, function.argtypes = result, arguments
-    return library
-
-
-# The sanitizers.
-def races(source, name, blocks, threads, args, shared=0):
-    """What ThreadSanitizer reports of a launch with all blocks at once; "" if nothing.
-
-    It runs on copies of the arrays, so nothing changes here. The first words of arrays of uint8 may
-    be pointers into other arrays (tables of the device): these come along.
-    """
-    launch = Launch(Device(), source, name, False)
-    return _report("thread", source, name, blocks, threads, launch.passed(args), shared)
-
-
-def strays(source, name, blocks, threads, args, shared=0):
-    """What AddressSanitizer and UBSan report likewise: reads and writes outside of the arrays and
-    of the dynamic shared memory, vectors that are not aligned, overflows of integers.
-    """
-    launch = Launch(Device(), source, name, False)
-    return _report("address", source, name, blocks, threads, launch.passed(args), shared)
-
-
-@functools.cache
-def why_not(sanitizer):
-    """Why a sanitizer cannot be had here; "" if it can."""
-    if COMPILER is None:
-        return "no C++ compiler is found"
-    try:
-        probe = _compile(f"-{sanitizer}", "int main() {}", *SANITIZERS[sanitizer])
-        subprocess.run([probe], capture_output=True, check=True)
-    except (RuntimeError, subprocess.CalledProcessError) as error:
-        return f"the {sanitizer} sanitizer does not run here: {error}"
-    return ""
-
-
-def _report(sanitizer, source, name, blocks, threads, passed, shared):
-    flags = SANITIZERS[sanitizer]
-    program = _compile(f"-{sanitizer}", translated(source), *flags)
-    environment = os.environ | {
-        "TSAN_OPTIONS": "exitcode=66 history_size=4",
-        "ASAN_OPTIONS": "exitcode=66 detect_leaks=0 detect_stack_use_after_return=0",
-        "UBSAN_OPTIONS": "exitcode=66",
-    }
-    given = _packed(blocks, threads, shared, passed)
-    command = [program, name]
-    done = subprocess.run(command, input=given, capture_output=True, check=False, env=environment)
-    told = done.stderr.decode(errors="replace")
-    if done.returncode not in (0, 66):
-        fault = FAULTS.get(done.returncode, told[-2000:])
-        raise RuntimeError(f"kernel {name!r} under a sanitizer ({done.returncode}): {fault}")
-    return told if done.returncode else ""
-
-
-def _bytes(x):
-    return ctypes.string_at(x.ctypes.data, x.nbytes)  # in the order that they have in memory
-
-
-def _packed(blocks, threads, shared, passed):
-    """A launch as the program of a sanitizer reads it."""
-    alive = [(x.ctypes.data, x) for x in strict_cupy.memory.arrays() if x.size]
-    taken, inside, args = [], [], []
-
-    def place(address):
-        """(array, offset) of an address in an array that is alive, which is taken along."""
-        for start, x in alive:
-            if start <= address < start + x.nbytes:
-                index = next((i for i, y in enumerate(taken) if y is x), len(taken))
-                if index == len(taken):
-                    taken.append(x)
-                    if x.dtype == np.uint8:
-                        words = np.frombuffer(_bytes(x)[: x.nbytes // 8 * 8], np.uint64)
-                        for i, word in enumerate(words.tolist()):
-                            if (to := place(word)) is not None:
-                                inside.append((index, 8 * i, *to))
-                return index, address - start
-        return None
-
-    for x in passed:
-        if isinstance(x, ctypes.c_int):
-            args += -1, x.value
-        elif x.value is None:
-            args += -2, 0
-        else:
-            at = place(x.value)
-            if at is None:
-                raise RuntimeError(f"{x.value:#x} is in no array that is alive")
-            args += at
-    numbers = [blocks, threads, shared, len(taken), *[x.nbytes for x in taken], len(inside)]
-    numbers += [n for pointer in inside for n in pointer]
-    numbers += [len(passed), *args]
-    return np.array(numbers, np.int64).tobytes() + b"".join(map(_bytes, taken))

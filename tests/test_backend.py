@@ -1,18 +1,16 @@
 """Backends: where new arrays are made, what never moves, and one seed for all."""
 
-import ctypes
 import gc
 import importlib.resources
 import subprocess
 import sys
-from types import ModuleType, SimpleNamespace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import strict_cupy
-from hypothesis import given
-from hypothesis import strategies as st
-from numpy.testing import assert_allclose, assert_array_equal
+import strict_watch
+from numpy.testing import assert_array_equal
 
 import minitorch_rnn as mt
 from minitorch_rnn import backend as backends
@@ -269,7 +267,7 @@ def test_the_package_uses_the_pool_of_cupy_as_it_is():
 
 @pytest.mark.parametrize("layer", [mt.nn.RNN, mt.nn.LSTM, mt.nn.GRU, mt.nn.RNNCell])
 def test_of_a_training_step_nothing_stays_on_the_device(layer):
-    memory, held = strict_cupy.memory, []
+    memory, held = strict_watch.memory, []
     gc.disable()  # nor does it wait for the collector of cycles
     try:
         with mt.use("strict"):
@@ -286,114 +284,3 @@ def test_of_a_training_step_nothing_stays_on_the_device(layer):
     finally:
         gc.enable()
     assert held[1] == held[2] == held[3] == (held[1][0], True, 0)
-
-
-class Cublas(ModuleType):
-    """The products of BLAS by their definition, on the memory of the host."""
-
-    CUBLAS_COMPUTE_32F, CUBLAS_COMPUTE_64F, CUBLAS_COMPUTE_32F_FAST_TF32 = 68, 70, 77
-    CUBLAS_GEMM_DEFAULT = -1
-    KINDS = {2: np.float16, 0: np.float32, 1: np.float64}  # as the runtime numbers them
-
-    def gemmEx(
-        self, handle, turned_a, turned_b, m, n, k, alpha, a, kind_a, step_a, b, kind_b, step_b,
-        beta, c, kind_c, step_c, compute, algorithm,
-    ):  # fmt: skip
-        assert handle == 1 and algorithm == -1
-        assert compute in ((70,) if kind_c == 1 else (68, 77)) and (compute != 77 or kind_a == 0)
-        assert kind_a == kind_b and (kind_c == kind_a or (kind_a, kind_c) == (2, 0))
-        sums = np.float64 if compute == 70 else np.float32
-        assert self.at(alpha, sums, 1) == 1 and self.at(beta, sums, 1) == 0
-
-        def matrix(pointer, kind, step, turned, rows, columns):
-            stored = (columns, rows) if turned else (rows, columns)
-            assert turned in (0, 1) and step >= max(1, stored[0])
-            found = np.empty(stored, sums)
-            for j in range(stored[1]):  # a column lies side by side, the next one `step` further
-                column = pointer + j * step * np.dtype(self.KINDS[kind]).itemsize
-                found[:, j] = self.at(column, self.KINDS[kind], stored[0])
-            return found.T if turned else found
-
-        product = matrix(a, kind_a, step_a, turned_a, m, k) @ matrix(
-            b, kind_b, step_b, turned_b, k, n
-        )
-        assert step_c >= max(1, m)
-        for j in range(n):
-            place = c + j * step_c * np.dtype(self.KINDS[kind_c]).itemsize
-            self.at(place, self.KINDS[kind_c], m)[:] = product[:, j]
-
-    @staticmethod
-    def at(pointer, kind, length):
-        if not length:
-            return np.empty(0, kind)
-        memory = (ctypes.c_char * (length * np.dtype(kind).itemsize)).from_address(pointer)
-        return np.frombuffer(memory, kind)
-
-
-def blas_over(monkeypatch):
-    for name in ("cupy_backends", "cupy_backends.cuda", "cupy_backends.cuda.libs"):
-        monkeypatch.setitem(sys.modules, name, ModuleType(name))
-    library = Cublas("cupy_backends.cuda.libs.cublas")
-    sys.modules["cupy_backends.cuda.libs"].cublas = library
-    runtime = SimpleNamespace(CUDA_R_16F=2, CUDA_R_32F=0, CUDA_R_64F=1)
-    device = SimpleNamespace(get_cublas_handle=lambda: 1)
-    cupy = SimpleNamespace(cuda=SimpleNamespace(runtime=runtime, device=device))
-    return cuda._Blas(cupy, tensor_cores=True)
-
-
-def seen(x):
-    """An array of the host as CuPy shows one of the device."""
-    return SimpleNamespace(
-        shape=x.shape, strides=x.strides, itemsize=x.itemsize, dtype=x.dtype, flags=x.flags,
-        data=SimpleNamespace(ptr=x.ctypes.data),
-    )  # fmt: skip
-
-
-@st.composite
-def matrices(draw, rows, columns, kind):
-    """A (rows, columns) view with one dense axis: a part of a larger array, perhaps turned."""
-    turned = draw(st.booleans())
-    shape = (columns, rows) if turned else (rows, columns)
-    around = [draw(st.integers(0, 2)) for _ in range(3)]
-    rng = np.random.default_rng(draw(st.integers(0, 99)))
-    whole = rng.normal(size=(shape[0] + around[0], around[1] + shape[1] + around[2])).astype(kind)
-    view = whole[: shape[0], around[1] : around[1] + shape[1]]
-    if shape[1] == 1 and draw(st.booleans()):  # rows of one element, a whole array apart
-        view = rng.normal(size=(shape[0], 3)).astype(kind)[:, 1:2]
-    if shape[0] > 1 and draw(st.booleans()):  # every second row
-        view = rng.normal(size=(2 * shape[0], shape[1])).astype(kind)[::2]
-    return view.T if turned else view
-
-
-SIZE = st.integers(1, 4) | st.sampled_from([1, 7])
-
-
-@given(data=st.data(), m=SIZE, k=SIZE | st.just(0), n=SIZE)
-def test_a_product_reads_matrices_as_cublas_reads_them(data, m, k, n):
-    kind, out_kind, rtol = data.draw(
-        st.sampled_from([("d", "d", 1e-12), ("f", "f", 1e-5), ("e", "f", 1e-5), ("e", "e", 1e-2)])
-    )
-    a, b = data.draw(matrices(m, k, kind)), data.draw(matrices(k, n, kind))
-    out = np.full((m, n), np.nan, out_kind)
-    with pytest.MonkeyPatch.context() as patched:
-        product = blas_over(patched).product
-    product(seen(a), seen(b), seen(out), data.draw(st.booleans()))
-    expected = a.astype(float) @ b.astype(float)
-    assert_allclose(out, expected, rtol=rtol, atol=rtol, err_msg=f"{a.strides} {b.strides}")
-
-
-UNREADABLE = {
-    "rows repeated": (0, 8), "rows overlap": (8, 8), "rows backwards": (-32, 8),
-    "neither axis dense": (64, 16), "columns repeated": (8, 0),
-}  # fmt: skip
-
-
-@pytest.mark.parametrize("strides", UNREADABLE.values(), ids=UNREADABLE)
-def test_a_product_refuses_what_cublas_cannot_read(strides, monkeypatch):
-    product = blas_over(monkeypatch).product
-    a = np.lib.stride_tricks.as_strided(np.arange(100.0)[40:], (3, 4), strides)
-    repeated = np.broadcast_to(np.ones((1, 1)), (4, 1))
-    with pytest.raises(AssertionError, match="strides of"):
-        product(seen(a), seen(np.ones((4, 2))), seen(np.empty((3, 2))), False)
-    with pytest.raises(AssertionError, match="overlap"):
-        product(seen(np.ones((3, 4))), seen(repeated), seen(np.empty((3, 1))), False)

@@ -13,6 +13,7 @@ from bench.record import Comparison, Run, Timing, figure, read, written
 from bench.step import GATES, Problem, Step
 from bench.targets import TARGETS, Target
 
+pytestmark = pytest.mark.usefixtures("small_heap")
 TWO = Comparison(
     "RNN", "a step", "ms", "ours",
     {

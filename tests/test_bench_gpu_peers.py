@@ -1,25 +1,17 @@
 """The peers of the benchmark on a GPU, whose roads are walked on the CPU; what a GPU is called."""
 
-import importlib.metadata
 import math
 import re
 from types import SimpleNamespace
 
 import pytest
+from conftest import installed
 
 from bench import gpu, surroundings, warming
 from bench.peers import jax_layers, torch_layers
 from bench.step import GATES, Problem
 
 others_may_warn = pytest.mark.filterwarnings("default")  # what peers warn of is not our matter
-
-
-def installed(name):
-    # Not by `find_spec`, which takes a folder of tests for the library of that name.
-    try:
-        return bool(importlib.metadata.version(name))
-    except importlib.metadata.PackageNotFoundError:
-        return False
 
 
 needs_jax = pytest.mark.skipif(not installed("jax"), reason="JAX is not installed")

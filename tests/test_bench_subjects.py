@@ -1,11 +1,11 @@
 """What the benchmark measures beside layers: operations, chains, memory, whole jobs, gradchecks."""
 
-import importlib.metadata
 import json
 import pathlib
 
 import numpy as np
 import pytest
+from conftest import installed
 
 import minitorch_rnn as mt
 from bench import chain, gradcheck, libraries, memory, operations, peak, training
@@ -14,19 +14,12 @@ from bench.step import Step
 from minitorch_rnn import cli
 from minitorch_rnn.nn import passes
 
+pytestmark = pytest.mark.usefixtures("small_heap")
 TEXT = "the quick brown fox jumps over the lazy dog. " * 80
 NEEDS_PROC = pytest.mark.skipif(
     not pathlib.Path("/proc/self/clear_refs").exists(), reason="the peak is told by Linux alone"
 )
 others_may_warn = pytest.mark.filterwarnings("default")  # what peers warn of is not our matter
-
-
-def installed(name):
-    # Not by `find_spec`, which takes the folder tests/autograd for the library of that name.
-    try:
-        return bool(importlib.metadata.version(name))
-    except importlib.metadata.PackageNotFoundError:
-        return False
 
 
 @pytest.fixture

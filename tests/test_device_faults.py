@@ -46,6 +46,35 @@ def test_a_fault_in_the_step_of_an_optimiser_is_told(strict, monkeypatch):
     assert p.tolist() == [1.0, 2.0] and not optimizer.state
 
 
+MADE = {
+    "asarray": [
+        lambda: mt.tensor([1.0, 2.0]), lambda: mt.rand(3), lambda: mt.nn.Linear(2, 3),
+        lambda: mt.Tensor(np.ones(3), backend="numpy").to("strict"),
+        lambda: mt.nn.Linear(2, 3, rng=np.random.default_rng(0)),
+    ],
+    "zeros": [lambda: mt.zeros(2, 3)], "ones": [lambda: mt.ones(3)], "eye": [lambda: mt.eye(3)],
+    "full": [lambda: mt.full(3, 7)],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name, make", [(n, f) for n, some in MADE.items() for f in some])
+def test_no_memory_for_a_new_array_is_told(name, make, strict, monkeypatch):
+    monkeypatch.setattr(strict_cupy.xp, name, fail)
+    with pytest.raises(BackendError, match=r"shape .*: the GPU is out of memory .*1,024 bytes"):
+        make()
+
+
+def test_no_memory_for_loaded_weights_is_told(strict, monkeypatch):
+    model, copied = mt.nn.Linear(2, 3), mt.tensor([1.0, 2.0])
+    state = model.state_dict()
+    monkeypatch.setattr(strict_cupy.xp, "asarray", fail)
+    with pytest.raises(BackendError, match="out of memory"):
+        model.load_state_dict(state)
+    monkeypatch.setattr(strict_cupy.xp, "array", fail)
+    with pytest.raises(BackendError, match="a copy: the GPU is out of memory"):
+        mt.tensor(copied.data)
+
+
 @pytest.mark.compiler
 @pytest.mark.parametrize("layer, name", [(mt.nn.LSTM, "lstm"), (mt.nn.GRU, "gru")])
 def test_a_fault_in_a_scan_is_told_both_ways(layer, name, strict, monkeypatch):

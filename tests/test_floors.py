@@ -87,7 +87,7 @@ def test_a_column_is_data_and_imports_nothing():
             assert ours or top in sys.stdlib_module_names, f"{path.name} imports {name}"
 
 
-@pytest.mark.parametrize("heavy", ["cupy", "cupyx"])
+@pytest.mark.parametrize("heavy", ["cuda", "cupy", "cupy_backends", "cupyx"])
 def test_only_the_backend_names_cupy(heavy):
     for path in FILES:
         if room(path) != "backend":
@@ -95,7 +95,17 @@ def test_only_the_backend_names_cupy(heavy):
 
 
 def test_heavy_packages_are_imported_where_they_are_used():
-    optional = {"cupy", "cupyx", "matplotlib", "mpi4py", "safetensors", "threadpoolctl", "torch"}
+    optional = {
+        "cuda",
+        "cupy",
+        "cupy_backends",
+        "cupyx",
+        "matplotlib",
+        "mpi4py",
+        "safetensors",
+        "threadpoolctl",
+        "torch",
+    }
     for path in FILES:
         tree = ast.parse(path.read_text(encoding="utf-8"))
         for node in tree.body:  # at the top of the file

@@ -8,6 +8,7 @@ import io
 
 import numpy as np
 import pytest
+import strict_array
 import strict_cupy
 from layer_cases import ROWS, B, I, O, T, loss_of
 from optimizer_cases import CASES
@@ -40,7 +41,7 @@ def uploads(monkeypatch):
 
     def noted(upload):
         def call(obj, *args, **named):
-            if not strict_cupy._on_device(obj):
+            if not strict_array.on_device(obj):
                 found.append(np.shape(obj))
             return upload(obj, *args, **named)
 
@@ -64,8 +65,8 @@ def uploads(monkeypatch):
         monkeypatch.setattr(strict_cupy.xp, name, noted(getattr(strict_cupy.xp, name)))
     for name in "put_along_axis take_along_axis".split():
         monkeypatch.setattr(strict_cupy.xp, name, on_device(getattr(strict_cupy.xp, name)))
-    host_key = strict_cupy._host_key
-    monkeypatch.setattr(strict_cupy, "_host_key", key_of)
+    host_key = strict_array.host_key
+    monkeypatch.setattr(strict_array, "host_key", key_of)
     return found
 
 

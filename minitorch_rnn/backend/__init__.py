@@ -4,8 +4,9 @@ An array's own type decides which library computes with it (`namespace`); `use` 
 *new* arrays are made. Nothing here ever moves an array by itself. Random numbers are drawn on the
 host by NumPy for every backend, so one seed means one model everywhere.
 
-In here: `switch` has the backends, `arrays` what goes into an array, `random` the numbers, `device`
-what a GPU can do beyond arrays, and `cuda` how CuPy does it: the only file that names cupy.
+In here: `switch` has the backends, `setting` what a block can change, `arrays` what goes into an
+array, `random` the numbers, `device` what a GPU can do beyond arrays, and `cuda` with `blas` how
+CuPy does it: the only files that name cupy.
 """
 
 from minitorch_rnn.backend.arrays import (
@@ -30,6 +31,7 @@ from minitorch_rnn.backend.switch import (
     raise_if_of_device,
     register,
     to_numpy,
+    told,
     use,
 )
 
@@ -37,5 +39,5 @@ __all__ = [
     "Backend", "Device", "Launch", "asarray", "backend_of", "current_backend", "device_of",
     "drawing_again", "dtype_of", "erf", "generator", "get_default_dtype", "manual_seed", "names",
     "namespace", "namespace_of", "place", "plain", "raise_if_of_device", "register",
-    "set_default_dtype", "to_numpy", "use",
+    "set_default_dtype", "to_numpy", "told", "use",
 ]  # fmt: skip

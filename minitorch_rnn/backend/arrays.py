@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from minitorch_rnn.backend.switch import backend_of, current_backend, namespace_of
+from minitorch_rnn.backend.switch import backend_of, current_backend, namespace_of, told
 from minitorch_rnn.errors import DTypeError
 
 __all__ = ["asarray", "dtype_of", "get_default_dtype", "plain", "set_default_dtype"]
@@ -108,7 +108,8 @@ def asarray(values: Any, dtype: Any = None, on: str | None = None) -> Any:
     plain("tensor", values)
     backend = backend_of(values)
     if backend is not None and backend.xp is not np:
-        return backend.xp.array(values, dtype=dtype)
+        with told("a copy"):
+            return backend.xp.array(values, dtype=dtype)
     if hasattr(values, "__array__") and not isinstance(values, np.ndarray | np.generic):
         values = values.__array__()  # of another library, which may not know NumPy's newest ways
     array = np.array(values, dtype=dtype)
@@ -119,4 +120,7 @@ def asarray(values: Any, dtype: Any = None, on: str | None = None) -> Any:
     if not array.dtype.isnative:
         array = array.astype(array.dtype.newbyteorder("="))
     xp = current_backend().xp if on is None else namespace_of(on)
-    return array if xp is np else xp.asarray(array)
+    if xp is np:
+        return array
+    with told(f"an array of shape {array.shape}"):
+        return xp.asarray(array)

@@ -1,10 +1,11 @@
-"""CuPy: the only file that names it. Its arrays, its GPU as a `Device`, what its errors mean."""
+"""CuPy: its arrays, its GPU as a `Device`, what its errors mean. Only `blas` names it too."""
 
 from __future__ import annotations
 
 import functools
 import os
 import re
+import threading
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager, suppress
 from types import SimpleNamespace
@@ -12,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from minitorch_rnn.backend.blas import WORKSPACE, Blas
 from minitorch_rnn.backend.device import Memory
 from minitorch_rnn.errors import BackendError
 
@@ -95,7 +97,8 @@ class _Gpu:
         self.name = cupy.cuda.runtime.getDeviceProperties(device.id)["name"].decode()
         self.processors: int = device.attributes["MultiProcessorCount"]
         self.shared_memory: int = device.attributes["MaxSharedMemoryPerBlockOptin"]
-        self._tensor_cores = int(device.compute_capability) >= 80
+        self._number, self._tensor_cores = device.id, int(device.compute_capability) >= 80
+        self._workspaces: dict[Hashable, Any] = {}  # by stream
 
     # There is one device, as long as the process lives.
     @functools.cache  # noqa: B019
@@ -119,16 +122,22 @@ class _Gpu:
         )
 
     @functools.cached_property
-    def _blas(self) -> _Blas:
-        return _Blas(self._cupy, self._tensor_cores)
+    def _blas(self) -> Blas:
+        return Blas(self._cupy, self._tensor_cores)
 
     def product(self, a: Any, b: Any, out: Any, *, tf32: bool = False) -> None:
         self._blas.product(a, b, out, tf32)
 
     def capture(self, work: Callable[[], None]) -> Callable[[], None]:
+        # Of the stream in which the graph will run: what runs there never runs side by side.
+        place = self.stream()
         self._cupy.cuda.device.get_cublas_handle()  # is not to be made while a stream is captured
+        workspace = self._workspaces.get(place)
+        if workspace is None:  # in another thread too, perhaps: the first one stays
+            made = self._cupy.empty(WORKSPACE, np.uint8)
+            workspace = self._workspaces.setdefault(place, made)
         stream = self._cupy.cuda.Stream(non_blocking=True)
-        with stream:
+        with stream, self._blas.working_in(workspace):
             stream.begin_capture()
             try:
                 work()
@@ -142,7 +151,15 @@ class _Gpu:
 
     def stream(self) -> Hashable:
         cuda = self._cupy.cuda
-        return cuda.runtime.getDevice(), cuda.get_current_stream().ptr
+        device, stream = cuda.runtime.getDevice(), cuda.get_current_stream().ptr
+        if device != self._number:
+            raise BackendError(
+                f"GPU {device} is the current one, and what was compiled is for GPU "
+                f"{self._number}. Start Python with CUDA_VISIBLE_DEVICES={device} to compute there."
+            )
+        # One number stands for the streams of all threads, where each has one of its own.
+        own = stream == cuda.runtime.streamPerThread
+        return stream, threading.get_ident() if own else None
 
     def synchronize(self) -> None:
         self._cupy.cuda.Device().synchronize()
@@ -214,7 +231,7 @@ class _Gpu:
                 f"{who}: the compiler of CUDA refuses a kernel ({text}). If it does not know this "
                 "GPU, install the newest CuPy with its libraries: pip install -U -e '.[cuda13]'."
             )
-        if not theirs:
+        if not theirs or isinstance(error, Warning):
             return None
         return BackendError(
             f"{who}: the GPU failed ({text}), here or in what was launched before. Restart the "
@@ -244,49 +261,3 @@ class _Launch:
             assert blocks <= most, f"{blocks} blocks are to wait for each other, {most} fit"
         passed = tuple([np.int32(a) if isinstance(a, int) else a for a in args])
         self._raw((blocks,), (threads,), passed, shared_mem=shared)
-
-
-class _Blas:
-    """Matrix products into arrays that are there already."""
-
-    def __init__(self, cupy: Any, tensor_cores: bool) -> None:
-        from cupy_backends.cuda.libs import cublas
-
-        runtime = cupy.cuda.runtime
-        self._handle, self._gemm = cupy.cuda.device.get_cublas_handle, cublas.gemmEx
-        self._kinds = {2: runtime.CUDA_R_16F, 4: runtime.CUDA_R_32F, 8: runtime.CUDA_R_64F}
-        self._plain = cublas.CUBLAS_COMPUTE_32F, cublas.CUBLAS_COMPUTE_64F
-        self._rounded = cublas.CUBLAS_COMPUTE_32F_FAST_TF32 if tensor_cores else self._plain[0]
-        self._algorithm = cublas.CUBLAS_GEMM_DEFAULT
-        # 1 and 0 in the type of the sums: cuBLAS reads them from the host during the call.
-        self._numbers = [np.array([1, 0], kind) for kind in (np.float32, np.float64)]
-        self._units = [numbers.ctypes.data for numbers in self._numbers]
-
-    def product(self, a: Any, b: Any, out: Any, tf32: bool) -> None:
-        (m, k), n, size, kinds = a.shape, b.shape[1], a.itemsize, self._kinds
-        assert b.shape[0] == k and out.shape == (m, n) and out.flags.c_contiguous
-        double = size == 8
-        compute = self._rounded if tf32 and size == 4 else self._plain[double]
-        one = self._units[double]
-        # cuBLAS counts along columns: there, out is the transpose of what it is here.
-        (turned_a, step_a), (turned_b, step_b) = _layout(a), _layout(b)
-        self._gemm(
-            self._handle(), turned_b, turned_a, n, m, k,
-            one, b.data.ptr, kinds[b.itemsize], step_b, a.data.ptr, kinds[size], step_a,
-            one + (8 if double else 4), out.data.ptr, kinds[out.itemsize], max(1, n),
-            compute, self._algorithm,
-        )  # fmt: skip
-
-
-def _layout(x: Any) -> tuple[int, int]:
-    """0 if elements of a matrix lie side by side along rows, 1 if along columns; and the distance
-    from one row, or column, to the next. Strides of an axis of length 1 mean nothing.
-    """
-    (rows, columns), (down, right) = x.shape, [s // x.itemsize for s in x.strides]
-    if columns <= 1 or right == 1:
-        turned, length, step = 0, columns, down if rows > 1 else columns
-    else:
-        turned, length, step = 1, rows, right
-        assert rows <= 1 or down == 1, f"strides of {x.strides} bytes: no axis is dense"
-    assert step >= length, f"shape {x.shape}, strides of {x.strides} bytes: elements overlap"
-    return turned, max(1, step)

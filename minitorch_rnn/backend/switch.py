@@ -5,18 +5,19 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Callable
-from types import TracebackType
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from minitorch_rnn.backend import cuda
 from minitorch_rnn.backend.device import Device
+from minitorch_rnn.backend.setting import Setting, Switch
 from minitorch_rnn.errors import BackendError
 
 __all__ = [
     "Backend", "backend_of", "current_backend", "device_of", "erf", "names", "namespace",
-    "namespace_of", "place", "raise_if_of_device", "register", "to_numpy", "use",
+    "namespace_of", "place", "raise_if_of_device", "register", "to_numpy",
+    "told", "use",
 ]  # fmt: skip
 
 
@@ -130,11 +131,14 @@ def _get(name: str) -> Backend:
 
 
 _get("numpy")
-_current: Backend | None = None  # None until somebody asks: the environment decides then
+# None until somebody asks: the environment decides then.
+_current: Setting[Backend | None] = Setting(None)
 
 
-class use:
+class use(Switch[Backend | None]):
     """Make new arrays on the backend `name`; as a context manager, only inside the block.
+
+    The setting is one for all threads.
 
     Raises:
         BackendError: if the backend is unknown, not installed, or has no device. There is no
@@ -147,23 +151,12 @@ class use:
     """
 
     def __init__(self, name: str) -> None:
-        global _current
-        self._before, self._chosen = _current, _get(name)
-        _current = self._chosen
+        super().__init__(_current, _get(name))
 
     def __enter__(self) -> Backend:
-        global _current
-        _current = self._chosen
-        return _current
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        global _current
-        _current = self._before
+        chosen = super().__enter__()
+        assert chosen is not None
+        return chosen
 
 
 def current_backend() -> Backend:
@@ -173,10 +166,9 @@ def current_backend() -> Backend:
     ...     current_backend().name
     'numpy'
     """
-    global _current
-    if _current is None:
-        _current = _get(os.environ.get("MINITORCH_RNN_BACKEND") or "numpy")
-    return _current
+    if _current.value is None:
+        _current.value = _get(os.environ.get("MINITORCH_RNN_BACKEND") or "numpy")
+    return _current.value
 
 
 def backend_of(array: Any) -> Backend | None:
@@ -232,6 +224,24 @@ def raise_if_of_device(who: str, error: Exception) -> None:
         told = None if backend.explain is None else backend.explain(who, error)
         if told is not None:
             raise told from error
+
+
+class told:
+    """Inside the block an error of a device becomes the BackendError that says what it means.
+
+    >>> with told("add"):
+    ...     pass
+    """
+
+    def __init__(self, who: str) -> None:
+        self._who = who
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, Exception):
+            raise_if_of_device(self._who, error)
 
 
 def to_numpy(array: Any) -> np.ndarray:

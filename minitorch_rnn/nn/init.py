@@ -331,7 +331,7 @@ def _filled(name: str, tensor: Leaf, values: Any) -> Leaf:
             f"{name}: got a {type(tensor).__name__}; needed is a Parameter or a Tensor, whose "
             "values it replaces."
         )
-    tensor.update_(backend.namespace(tensor._data).asarray(values(tensor.shape)))
+    tensor.update_(backend.asarray(values(tensor.shape), on=tensor.backend))
     return tensor
 
 

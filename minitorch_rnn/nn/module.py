@@ -197,7 +197,7 @@ class Module:
         for name, array in arrays.items():
             if name in own:
                 parameter = own[name]
-                parameter.update_(backend.namespace(parameter._data).asarray(array))
+                parameter.update_(backend.asarray(array, on=parameter.backend))
         return self
 
     if not TYPE_CHECKING:

@@ -87,13 +87,10 @@ def scan(
     tracked = is_grad_enabled() and any([tensor._tracked for tensor in given])
     turned = run.turned(x._data)
     values = [None if w is None else w._data for w in weights]
-    try:
+    with backend.told(f"scan_{run.mode}"):
         found, last = _passes(turned).forward(
             run.mode, turned, [s._data for s in states], values, run.lengths, tracked
         )
-    except Exception as cause:
-        backend.raise_if_of_device(f"scan_{run.mode}", cause)
-        raise
     output = run.turned(found.h[1:])
     if not tracked:
         return constant(output), tuple([constant(s) for s in last])

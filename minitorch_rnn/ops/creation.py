@@ -2,8 +2,8 @@
 
 All take `dtype`, without which they have the default dtype (`set_default_dtype`), and
 `requires_grad`, which only a floating-point dtype allows. They are made on the current backend
-(`use`): constants there; ranges and random numbers on the host, so that they
-are the same everywhere.
+(`use`): constants there; ranges and random numbers on the host, so that they are the same
+everywhere.
 """
 
 from __future__ import annotations
@@ -21,8 +21,9 @@ def _made(values: Any, dtype: Any, requires_grad: bool) -> Tensor:
     return Tensor(values, backend.get_default_dtype() if dtype is None else dtype, requires_grad)
 
 
-def _xp() -> Any:
-    return backend.current_backend().xp
+def _filled(make: str, shape: tuple[Any, ...], *what: Any) -> Any:
+    with backend.told(f"{make}, of shape {shape}"):
+        return getattr(backend.current_backend().xp, make)(*shape, *what)
 
 
 def _sizes(shape: tuple[Any, ...]) -> Any:
@@ -40,7 +41,7 @@ def zeros(*shape: Any, dtype: Any = None, requires_grad: bool = False) -> Tensor
     tensor([[0., 0., 0.],
             [0., 0., 0.]])
     """
-    return _made(_xp().zeros(_sizes(shape)), dtype, requires_grad)
+    return _made(_filled("zeros", (_sizes(shape),)), dtype, requires_grad)
 
 
 def ones(*shape: Any, dtype: Any = None, requires_grad: bool = False) -> Tensor:
@@ -50,10 +51,10 @@ def ones(*shape: Any, dtype: Any = None, requires_grad: bool = False) -> Tensor:
     >>> mt.ones(3)
     tensor([1., 1., 1.])
     """
-    return _made(_xp().ones(_sizes(shape)), dtype, requires_grad)
+    return _made(_filled("ones", (_sizes(shape),)), dtype, requires_grad)
 
 
-def full(shape: Any, value: float, dtype: Any = None, requires_grad: bool = False) -> Tensor:
+def full(shape: Any, value: Any, dtype: Any = None, requires_grad: bool = False) -> Tensor:
     """A tensor of one repeated value, of any shape: full(3, 7) or full((2, 3), 7).
 
     PyTorch takes the dtype from the value; here even 7 becomes a float if `dtype` is left out.
@@ -62,8 +63,10 @@ def full(shape: Any, value: float, dtype: Any = None, requires_grad: bool = Fals
     >>> mt.full(3, 7)
     tensor([7., 7., 7.])
     """
-    xp = _xp() if isinstance(value, int | float) else np  # a device is filled with numbers only
-    return _made(xp.full(shape, value), dtype, requires_grad)
+    if isinstance(value, int | float):
+        return _made(_filled("full", (shape,), value), dtype, requires_grad)
+    # A device is filled with Python's numbers only.
+    return _made(np.full(shape, value), dtype, requires_grad)
 
 
 def eye(n: int, m: int | None = None, dtype: Any = None, requires_grad: bool = False) -> Tensor:
@@ -74,7 +77,7 @@ def eye(n: int, m: int | None = None, dtype: Any = None, requires_grad: bool = F
     tensor([[1., 0., 0.],
             [0., 1., 0.]])
     """
-    return _made(_xp().eye(n, m), dtype, requires_grad)
+    return _made(_filled("eye", (n, m)), dtype, requires_grad)
 
 
 def arange(*bounds: float, dtype: Any = None, requires_grad: bool = False) -> Tensor:

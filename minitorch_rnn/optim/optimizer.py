@@ -10,7 +10,7 @@ from numbers import Real
 from typing import Any
 
 from minitorch_rnn import ops
-from minitorch_rnn.backend import backend_of, raise_if_of_device
+from minitorch_rnn.backend import backend_of, told
 from minitorch_rnn.engine import Tensor, enable_grad
 from minitorch_rnn.errors import BackendError, ShapeError
 from minitorch_rnn.optim import saved
@@ -181,13 +181,10 @@ class Optimizer:
         if closure is not None:
             with enable_grad():
                 loss = closure()
-        try:
+        with told(f"{type(self).__name__}.step"):
             for p, value, state in list(self._updates()):
                 p.update_(value)
                 self.state[p] = state
-        except Exception as cause:
-            raise_if_of_device(f"{type(self).__name__}.step", cause)
-            raise
         return loss
 
     def _updates(self) -> Iterator[tuple[Tensor, Any, dict[str, Any]]]:

@@ -1,25 +1,28 @@
-"""What `cuda` and the stand-in say of CuPy is so in the wheel, which imports without a driver.
+"""What `cuda`, `blas` and the stand-in say of CuPy is so in the wheel, which imports without a
+driver.
 
-Skipped where CuPy is not installed: pip install -e '.[kernels]'. Every name that `cuda` asks CuPy
-for is found by reading its source, so that a new one cannot be forgotten here.
+Skipped where CuPy is not installed: pip install -e '.[kernels]'. Every name that `cuda` and `blas`
+ask CuPy for is found by reading their source, so that a new one cannot be forgotten here.
 """
 
 import ast
-import ctypes
 import inspect
 import os
 import re
-import shutil
 import subprocess
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 
+import cublas_on_host
 import numpy as np
 import pytest
 import strict_cupy
+import strict_facts
+from conftest import NEEDS_COMPILER
 
 from minitorch_rnn import backend
-from minitorch_rnn.backend import cuda
+from minitorch_rnn.backend import blas, cuda
 
 cupy = pytest.importorskip("cupy", reason="CuPy is not installed (pip install -e '.[kernels]')")
 
@@ -29,43 +32,14 @@ def gpu_is_here():
 
 
 @pytest.fixture(scope="module")
-def cublas(tmp_path_factory):
-    """CuPy's module of cuBLAS; where that is missing, over an empty library of its name."""
+def cublas():
     try:
-        from cupy_backends.cuda.libs import cublas
+        return cublas_on_host.cublas_of_cupy()
     except ImportError as missing:
-        compiler = shutil.which("cc") or shutil.which("c++")
-        if compiler is None:
-            pytest.skip(f"neither cuBLAS nor a C compiler is here: {missing}")
-        number = re.search(r"libcublas\w*\.so\.(\d+)", _needed_by_cublas())[1]
-        folder = tmp_path_factory.mktemp("cublas")
-        before = sys.getdlopenflags()
-        for name in (f"libcublasLt.so.{number}", f"libcublas.so.{number}"):
-            command = [compiler, "-shared", "-x", "c", os.devnull, f"-Wl,-soname,{name}", "-o"]
-            subprocess.run([*command, folder / name], check=True)
-            ctypes.CDLL(str(folder / name), mode=ctypes.RTLD_GLOBAL)
-        sys.setdlopenflags(os.RTLD_LAZY)  # its functions are looked up when they are called: never
-        try:
-            from cupy_backends.cuda.libs import cublas
-        finally:
-            sys.setdlopenflags(before)
-    return cublas
+        pytest.skip(f"cuBLAS is not here ({missing}), and {NEEDS_COMPILER}")
 
 
-def _needed_by_cublas():
-    import cupy_backends
-
-    (path,) = [
-        os.path.join(folder, name)
-        for folder, _, names in os.walk(os.path.dirname(cupy_backends.__file__))
-        for name in names
-        if re.match(r"cublas\..*so$", name)
-    ]
-    with open(path, "rb") as file:
-        return file.read().decode("latin-1")
-
-
-# What a call or a property of CuPy gives, where `cuda` asks that for something further.
+# What a call or a property of CuPy gives, where our source asks that for something further.
 GIVES = {
     "cupy.get_default_memory_pool()": "cupy.cuda.MemoryPool",
     "cupy.cuda.get_current_stream()": "cupy.cuda.Stream.null",
@@ -75,11 +49,12 @@ GIVES = {
     "cupy.cuda.runtime.getDeviceProperties()": "builtins.dict",
     "cupy.ndarray().data": "cupy.cuda.MemoryPointer",
     "cupy.ndarray().flags": "cupy._core.flags.Flags",
+    "cuda.pathfinder.load_nvidia_dynamic_lib()": "cuda.pathfinder.LoadedDL()",
 }
 STARTS = {"self._cupy": "cupy", "self._raw": "cupy.RawKernel()", "raw": "cupy.RawKernel()"}
 STARTS |= {"cupy": "cupy", "event": "cupy.cuda.Event()", "end": "cupy.cuda.Event()"}
-STARTS |= dict.fromkeys(("a", "array", "b", "out", "x"), "cupy.ndarray()")
-STARTS |= {"self._gemm": "cupy_backends.cuda.libs.cublas.gemmEx"}
+STARTS |= dict.fromkeys(("a", "array", "b", "out", "workspace", "x"), "cupy.ndarray()")
+STARTS |= {"self._cuda": "cupy.cuda"}
 
 
 def spelled(node, known):
@@ -97,13 +72,13 @@ def spelled(node, known):
 
 
 def asked_of_cupy():
-    """Every path of attributes that `cuda` asks for, with the calls that it makes of each."""
-    tree = ast.parse(inspect.getsource(cuda))
+    """Every path of attributes that our source asks for, with the calls that it makes of each."""
+    trees = [ast.parse(inspect.getsource(module)) for module in (cuda, blas)]
     found = {}
-    for function in [n for n in ast.walk(tree) if isinstance(n, ast.FunctionDef)]:
+    for function in [n for t in trees for n in ast.walk(t) if isinstance(n, ast.FunctionDef)]:
         known = dict(STARTS)
         for node in ast.walk(function):
-            if isinstance(node, ast.ImportFrom) and node.module.startswith("cupy"):
+            if isinstance(node, ast.ImportFrom) and node.module.startswith(("cuda", "cupy")):
                 for alias in node.names:
                     known[alias.name] = f"{node.module}.{alias.name}"
             if isinstance(node, ast.Assign):
@@ -131,7 +106,8 @@ def resolved(path, modules):
     start = next(i for i in range(len(names), 0, -1) if ".".join(names[:i]) in modules)
     found = modules[".".join(names[:start])]
     for name in names[start:]:
-        found = getattr(found, name)
+        fields = getattr(found, "__dataclass_fields__", {})
+        found = fields[name] if name in fields else getattr(found, name)
     return found
 
 
@@ -139,9 +115,11 @@ def modules(cublas):
     import builtins
 
     import cupyx.scipy.special
+    from cuda import pathfinder
 
     return {
         **{"cupy": cupy, "builtins": builtins, "cupyx.scipy.special": cupyx.scipy.special},
+        "cuda.pathfinder": pathfinder,
         "cupy_backends.cuda.libs.cublas": cublas,
     }
 
@@ -153,7 +131,10 @@ def test_the_source_was_read():
         "cupy.cuda.Stream.null.ptr",
         "cupy.cuda.Function.ptr",
         "cupy.RawKernel().max_dynamic_shared_size_bytes",
-        "cupy_backends.cuda.libs.cublas.gemmEx",
+        "cupy_backends.cuda.libs.cublas.CUBLAS_GEMM_DEFAULT",
+        "cupy.cuda.device.get_cublas_handle",
+        "cupy.cuda.runtime.streamPerThread",
+        "cuda.pathfinder.LoadedDL().abs_path",
         "cupy.cuda.driver.occupancyMaxActiveBlocksPerMultiprocessor",
         "cupy.cuda.MemoryPool.used_bytes",
         "cupy.cuda.MemoryPointer.device_id",
@@ -163,7 +144,7 @@ def test_the_source_was_read():
 
 
 @pytest.mark.parametrize("path", [path for path in ASKED if not path.endswith("()")])
-def test_what_cuda_asks_for_is_there(path, cublas):
+def test_what_is_asked_of_cupy_is_there(path, cublas):
     assert resolved(path, modules(cublas)) is not None
 
 
@@ -183,7 +164,7 @@ def parameters(function):
 
 
 @pytest.mark.parametrize("path", [path for path, calls in ASKED.items() if calls])
-def test_what_cuda_calls_takes_these_arguments(path, cublas):
+def test_what_is_called_takes_these_arguments(path, cublas):
     function = resolved(path, modules(cublas))
     if path.endswith("()"):
         function = function.__call__  # of an instance
@@ -195,6 +176,17 @@ def test_what_cuda_calls_takes_these_arguments(path, cublas):
     for call in ASKED[path]:
         given = [None] * (len(call.args) + ("self" in allowed.parameters))
         allowed.bind(*given, **{k.arg: None for k in call.keywords})
+
+
+def test_of_the_libraries_of_cuda_cupy_gives_numbers_and_calls_nothing(cublas):
+    """Its functions of cuBLAS raise an error while a stream is captured."""
+    read = [path for path in ASKED if path.startswith("cupy_backends.")]
+    assert len(read) == 5 and not any(path.endswith("()") or ASKED[path] for path in read)
+    values = [resolved(path, modules(cublas)) for path in read]
+    assert [type(value) for value in values if value is not cublas] == [int] * 4
+    sources = Path(cuda.__file__).parents[1].rglob("*.py")
+    named = [path.name for path in sources if "cupy_backends." in path.read_text("utf-8")]
+    assert named == ["blas.py"]
 
 
 def test_the_attributes_of_a_device_have_these_names():
@@ -326,8 +318,8 @@ def lacking(host, device):
 @pytest.mark.parametrize(
     "listed, host, device",
     [
-        pytest.param(strict_cupy.MISSING, np, cupy, id="numpy"),
-        pytest.param(strict_cupy.MISSING_LINALG, np.linalg, cupy.linalg, id="linalg"),
+        pytest.param(strict_facts.MISSING, np, cupy, id="numpy"),
+        pytest.param(strict_facts.MISSING_LINALG, np.linalg, cupy.linalg, id="linalg"),
     ],
 )
 def test_the_stand_in_knows_what_cupy_lacks(listed, host, device):
@@ -344,9 +336,9 @@ def test_the_stand_in_has_no_method_that_cupy_lacks():
     assert [n for n in vars(strict_cupy.ufunc) if n[0] != "_" and not hasattr(cupy.ufunc, n)] == []
 
 
-@pytest.mark.parametrize("keyword", strict_cupy.MISSING_KEYWORDS)
+@pytest.mark.parametrize("keyword", strict_facts.MISSING_KEYWORDS)
 def test_the_stand_in_refuses_the_keywords_that_cupy_lacks(keyword):
-    for name in strict_cupy.MISSING_KEYWORDS[keyword].split():
+    for name in strict_facts.MISSING_KEYWORDS[keyword].split():
         for owner in (cupy, cupy.ndarray):
             function = getattr(owner, name, None)
             allowed = None if function is None else parameters(function)
@@ -361,11 +353,11 @@ def test_the_stand_in_refuses_the_keywords_that_cupy_lacks(keyword):
     ["SYNCHRONISING", "ON_DEVICE", "NEEDS_NO_ARRAY", "CALLBACKS", "OPERATORS", "COMPARISONS"],
 )
 def test_the_stand_in_lists_functions_that_cupy_has(names):
-    assert [n for n in getattr(strict_cupy, names) if not hasattr(cupy, n)] == []
+    assert [n for n in getattr(strict_facts, names) if not hasattr(cupy, n)] == []
 
 
 def test_the_stand_in_takes_the_dtypes_that_cupy_takes():
-    for char in strict_cupy.DTYPES:
+    for char in strict_facts.DTYPES:
         cupy._core._scalar.get_typename(np.dtype(char))
     with pytest.raises(ValueError):
         cupy._core._scalar.get_typename(np.dtype("U1"))

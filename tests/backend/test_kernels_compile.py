@@ -2,7 +2,7 @@
 
 By NVRTC in the way CuPy calls it, with the options that `cuda` gives it: pip install -e
 '.[kernels]'. Where that is missing by nvcc, for one GPU; where both are, skipped. And what `cuda`
-hands to CuPy with a kernel or a capture, seen by a few functions in its place.
+hands to CuPy with a kernel, seen by a few functions in its place.
 """
 
 import ast
@@ -170,38 +170,14 @@ class Kernel:
         self.done.append((grid, block, args, shared_mem))
 
 
-class Stream:
-    def __init__(self, done, non_blocking):
-        self.done = done
-        done.append(f"stream, non_blocking={non_blocking}")
-
-    def __enter__(self):
-        self.done.append("enter")
-
-    def __exit__(self, *error):
-        self.done.append("leave")
-
-    def begin_capture(self):
-        self.done.append("begin")
-
-    def end_capture(self):
-        self.done.append("end")
-        if "failed" in self.done:
-            raise RuntimeError("cudaErrorStreamCaptureInvalidated")
-        return SimpleNamespace(launch=lambda: self.done.append("launch"))
-
-
 @pytest.fixture
 def device():
     """A `_Gpu` of 2 processors, each of which runs 3 blocks, and what CuPy was asked to do."""
     gpu, done = object.__new__(cuda._Gpu), []
     gpu.processors = 2
-    handle = functools.partial(done.append, "handle")
     gpu._cupy = SimpleNamespace(
         RawKernel=functools.partial(Kernel, done),
         cuda=SimpleNamespace(
-            Stream=functools.partial(Stream, done),
-            device=SimpleNamespace(get_cublas_handle=handle),
             driver=SimpleNamespace(
                 occupancyMaxActiveBlocksPerMultiprocessor=lambda function, threads, shared: (
                     3 if (function, threads) == (7, 32) else 0
@@ -255,25 +231,3 @@ def test_blocks_that_wait_for_each_other_must_all_fit(device):
     with pytest.raises(AssertionError, match="7 blocks.*6 fit"):
         kernel(7, 32, ())
     gpu.kernel("code", "g")(7, 32, ())
-
-
-def test_a_capture_begins_with_all_that_cublas_needs_and_is_launched_later(device):
-    gpu, done = device
-    launch = gpu.capture(lambda: done.append("work"))
-    assert done == [
-        "handle", "stream, non_blocking=True", "enter", "begin", "work", "end", "leave",
-    ]  # fmt: skip
-    launch()
-    assert done[-1] == "launch"
-
-
-def test_a_capture_that_is_broken_off_tells_what_broke_it(device):
-    gpu, done = device
-
-    def work():
-        done.append("failed")
-        raise KeyError("mine")
-
-    with pytest.raises(KeyError, match="mine"):
-        gpu.capture(work)
-    assert done[-2:] == ["end", "leave"]

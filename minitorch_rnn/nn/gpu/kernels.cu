@@ -21,7 +21,13 @@ __device__ inline float exponential(float x) { return expf(x); }
 __device__ inline double exponential(double x) { return exp(x); }
 __device__ inline float tangent(float x) { return tanhf(x); }
 __device__ inline double tangent(double x) { return tanh(x); }
-__device__ inline real sigmoid(real x) { return 1 / (1 + exponential(-x)); }
+#ifdef ON_HOST
+__device__ inline float reciprocal(float x) { return 1 / x; }
+#else
+__device__ inline float reciprocal(float x) { return __fdividef(1, x); }  // no branch; 2 ulp
+#endif
+__device__ inline double reciprocal(double x) { return 1 / x; }
+__device__ inline real sigmoid(real x) { return reciprocal(1 + exponential(-x)); }
 
 struct Run {
     int t, T, B, H;           // t: of the first step of a captured graph
@@ -51,8 +57,9 @@ struct Backward : Run {
 
 static_assert(sizeof(Forward) <= 256 && sizeof(Backward) <= 256, "the host makes room for 256");
 
-// What a cell computes: `gate` and `d` point at the unit's first gate, others follow at a distance
-// of H; `now` is the place of (t, b, j) in an array (T, B, H), `next` that of (t + 1, b, j).
+// What a cell computes: `gate` points at the unit's first gate, others follow at a distance of H;
+// `now` is the place of (t, b, j) in an array (T, B, H), `next` that of (t + 1, b, j). All that is
+// read is read first: a load that waits for a function makes the whole step wait for memory.
 
 struct Tanh {
     static const int gates = 1, slots = 1;
@@ -87,11 +94,11 @@ struct Lstm {  // gates and d: i f g o
     __device__ static real forward(const Forward& f, const real* z, const real* bias, real* gate,
                                    size_t now, size_t next) {
         const int H = f.H;
-        real i = sigmoid(gate[0] + z[0] + bias[0]);
-        real forget = sigmoid(gate[H] + z[1] + bias[H]);
-        real g = tangent(gate[2 * H] + z[2] + bias[2 * H]);
-        real o = sigmoid(gate[3 * H] + z[3] + bias[3 * H]);
-        real c = forget * f.memory[now] + i * g;
+        real i = gate[0] + z[0] + bias[0], forget = gate[H] + z[1] + bias[H];
+        real g = gate[2 * H] + z[2] + bias[2 * H], o = gate[3 * H] + z[3] + bias[3 * H];
+        real c = f.memory[now];
+        i = sigmoid(i), forget = sigmoid(forget), g = tangent(g), o = sigmoid(o);
+        c = forget * c + i * g;
         gate[0] = i, gate[H] = forget, gate[2 * H] = g, gate[3 * H] = o;
         f.memory[next] = c;
         return o * tangent(c);
@@ -100,12 +107,12 @@ struct Lstm {  // gates and d: i f g o
                                     real* carry, size_t now, size_t next) {
         const int H = f.H;
         real i = gate[0], forget = gate[H], g = gate[2 * H], o = gate[3 * H];
-        real tanh_c = tangent(f.memory[next]);
+        real before = f.memory[now], tanh_c = tangent(f.memory[next]);
         dc += dh * o * (1 - tanh_c * tanh_c);
         d[0] = dc * g * i * (1 - i);
-        d[H] = dc * f.memory[now] * forget * (1 - forget);
-        d[2 * H] = dc * i * (1 - g * g);
-        d[3 * H] = dh * tanh_c * o * (1 - o);
+        d[1] = dc * before * forget * (1 - forget);
+        d[2] = dc * i * (1 - g * g);
+        d[3] = dh * tanh_c * o * (1 - o);
         *carry = dc * forget;
     }
 };
@@ -116,24 +123,24 @@ struct Gru {  // gates: r u n, where u (z in the literature) keeps h; z and d: n
     __device__ static real forward(const Forward& f, const real* z, const real* bias, real* gate,
                                    size_t now, size_t next) {
         const int H = f.H;
-        real inside = z[0] + bias[3 * H];
-        real r = sigmoid(gate[0] + z[1] + bias[0]);
-        real u = sigmoid(gate[H] + z[2] + bias[H]);
-        real n = tangent(gate[2 * H] + bias[2 * H] + r * inside);
+        real r = gate[0] + z[1] + bias[0], u = gate[H] + z[2] + bias[H];
+        real n = gate[2 * H] + bias[2 * H], inside = z[0] + bias[3 * H], before = f.h[now];
+        r = sigmoid(r), u = sigmoid(u), n = tangent(n + r * inside);
         gate[0] = r, gate[H] = u, gate[2 * H] = n;
         f.memory[now] = inside;
-        return n + u * (f.h[now] - n);
+        return n + u * (before - n);
     }
     __device__ static void backward(const Backward& f, real dh, real kept, const real* gate,
                                     real* d, real* carry, size_t now, size_t next) {
         const int H = f.H;
         real r = gate[0], u = gate[H], n = gate[2 * H];
+        real inside = f.memory[now], before = f.h[now];
         dh += kept;
         real dn = dh * (1 - u) * (1 - n * n);
         d[0] = dn * r;
-        d[H] = dn * f.memory[now] * r * (1 - r);
-        d[2 * H] = dh * (f.h[now] - n) * u * (1 - u);
-        d[3 * H] = dn;
+        d[1] = dn * inside * r * (1 - r);
+        d[2] = dh * (before - n) * u * (1 - u);
+        d[3] = dn;
         *carry = dh * u;
     }
 };
@@ -164,7 +171,7 @@ __device__ inline void backward_unit(const Backward& f, int t, int b, int j, rea
     const size_t unit = (size_t)b * f.H + j, step = (size_t)f.B * f.H;
     const size_t now = t * step + unit, next = now + step, row = (size_t)t * f.B + b;
     const int end = f.ends ? f.ends[b] : f.T;
-    real* d = f.d + row * Cell::slots * f.H + j;
+    real d[Cell::slots] = {};
     if (t < end) {
         const bool last = t == end - 1;
         real dh = last ? (f.g_h ? f.g_h[unit] : 0) : through;
@@ -172,41 +179,44 @@ __device__ inline void backward_unit(const Backward& f, int t, int b, int j, rea
         if (f.g) dh += f.g[now];
         const real* gate = f.gates + row * Cell::gates * f.H + j;
         Cell::backward(f, dh, carry, gate, d, f.carry + unit, now, next);
-    } else {
-        for (int k = 0; k < Cell::slots; ++k) d[k * f.H] = 0;
     }
+    for (int k = 0; k < Cell::slots; ++k) f.d[(row * Cell::slots + k) * f.H + j] = d[k];
     if (f.current)
         for (int k = 0; k < Cell::gates; ++k)
-            f.current[((size_t)b * Cell::gates + k) * f.H + j] = d[k * f.H];
+            f.current[((size_t)b * Cell::gates + k) * f.H + j] = d[k];
 }
 
 // One step as a kernel, after the product with W_hh: thread (b, j). `k` is the number of the step
-// within a captured graph, whose runs `steps_done` counts.
+// within a captured graph, whose runs `steps_done` counts. B and H are the table's: a thread that
+// knows them need not wait for it before it asks for the rest.
 
 template <class Cell>
-__device__ inline void forward_step(const Forward* table, int k) {
-    const Forward f = *table;
+__device__ inline void forward_step(const Forward* table, int k, int B, int H) {
     const int i = blockIdx.x * blockDim.x + threadIdx.x;
-    if (i >= f.B * f.H) return;
-    const int b = i / f.H, j = i % f.H;
+    if (i >= B * H) return;
+    Forward f = *table;
+    f.B = B, f.H = H;
+    const int b = i / H, j = i % H;
     real z[Cell::gates];
-    for (int s = 0; s < Cell::gates; ++s) z[s] = f.z[((size_t)b * Cell::gates + s) * f.H + j];
+    for (int s = 0; s < Cell::gates; ++s) z[s] = f.z[((size_t)b * Cell::gates + s) * H + j];
     forward_unit<Cell>(f, f.t + k, b, j, z);
 }
 
 template <class Cell>
-__device__ inline void backward_step(const Backward* table, int k) {
-    const Backward f = *table;
+__device__ inline void backward_step(const Backward* table, int k, int B, int H) {
     const int i = blockIdx.x * blockDim.x + threadIdx.x;
-    if (i < f.B * f.H) backward_unit<Cell>(f, f.t - k, i / f.H, i % f.H, f.through[i]);
+    if (i >= B * H) return;
+    Backward f = *table;
+    f.B = B, f.H = H;
+    backward_unit<Cell>(f, f.t - k, i / H, i % H, f.through[i]);
 }
 
 #define STEPS(name, Cell)                                                                     \
-    extern "C" __global__ void forward_##name(const Forward* table, int k) {                  \
-        forward_step<Cell>(table, k);                                                         \
+    extern "C" __global__ void forward_##name(const Forward* table, int k, int B, int H) {    \
+        forward_step<Cell>(table, k, B, H);                                                   \
     }                                                                                         \
-    extern "C" __global__ void backward_##name(const Backward* table, int k) {                \
-        backward_step<Cell>(table, k);                                                        \
+    extern "C" __global__ void backward_##name(const Backward* table, int k, int B, int H) {  \
+        backward_step<Cell>(table, k, B, H);                                                  \
     }
 
 STEPS(tanh, Tanh)

@@ -21,8 +21,8 @@ from minitorch_rnn.nn.gpu import persistent
 from minitorch_rnn.nn.gpu.layouts import LAYOUTS
 from minitorch_rnn.nn.gpu.options import Options
 
-_GRAPHS = (64, 16, 4, 1)  # steps of the graphs that a run is composed of
-_MOST_LOOPS = 64  # that are kept; the longest unused one goes
+_GRAPHS = (64, 32, 16, 8, 4, 2, 1)  # steps of the graphs that a run is composed of
+_MOST_IDLE = 1 << 27  # bytes of loops that are kept beside the last one; the longest unused goes
 _THREADS = 128
 _TABLE = 256  # bytes; kernels.cu sees to it that they are enough
 
@@ -33,11 +33,13 @@ def sources() -> dict[str, str]:
     >>> sorted(sources())
     ['float32', 'float64']
     """
-    return {dtype: source(dtype, "kernels.cu", "persistent.cu") for dtype in ("float32", "float64")}
+    return {
+        dtype: _source(dtype, "kernels.cu", "persistent.cu") for dtype in ("float32", "float64")
+    }
 
 
 @cache
-def source(dtype: str, *files: str) -> str:
+def _source(dtype: str, *files: str) -> str:
     """The kernels of some files for arrays of a dtype, as CUDA C++."""
     real = {"float32": "float", "float64": "double"}[dtype]
     here = resources.files(__package__)
@@ -51,8 +53,10 @@ class Loop:
     Attributes:
         lock: to be held from `begin` to the end of `run`: there is one set of places.
         layout: of the cell.
+        nbytes: of the places.
         current: what W_hh multiplies, h(t), (B, H), or backward the gradients that it made at t,
-            (B, G H); as an array of the dtype, and as float16. One of them is None.
+            (B, G H); as an array of the dtype, and as float16. One of them is None, both if one
+            kernel runs all steps.
         weight: the copy of W_hh, (G H, H), likewise.
         product: of both: forward z = W_hh h(t-1), (B, G H), backward `through`, (B, H).
         beside: forward the biases, (G + 1, H), backward what passes W_hh by, (B, H).
@@ -71,19 +75,21 @@ class Loop:
     ) -> None:
         self.lock, self.layout, self._device = threading.Lock(), LAYOUTS[mode], device
         G, ahead = self.layout.gates, way == "forward"
-        half = ahead and options.products == "float16" and dtype == np.float32
+        half = ahead and options.products == "float16"
         kind = np.dtype(np.float16) if half else dtype
         weight = xp.empty((G * H, H), kind)
         current = xp.empty((B, H if ahead else G * H), kind)
         self.product = xp.empty((B, G * H if ahead else H), dtype)
         self.beside = xp.empty((G + 1, H) if ahead else (B, H), dtype)
-        self.current, self.weight = [(None, a) if half else (a, None) for a in (current, weight)]
+        pairs: list[tuple[Any, Any]] = [(None, a) if half else (a, None) for a in (current, weight)]
+        self.current, self.weight = pairs
         self._factors = current, weight.T if ahead else weight
         self._tf32 = not half and options.products != "float32"
         self._table = xp.empty(_TABLE, np.uint8)
         self._ahead, self._captures = ahead, options.loop != "launched"
-        self._elements, self._blocks = max(B * H, G * H * H), -(-B * H // _THREADS)
-        code = source(dtype.name, "kernels.cu")
+        self._B, self._H, self._elements = B, H, max(B * H, G * H * H)
+        self.nbytes = sum(a.nbytes for a in (weight, current, self.product, self.beside))
+        code = _source(dtype.name, "kernels.cu")
         self._begin, self._step, self._done = [
             device.kernel(code, name) for name in (f"begin_{way}", f"{way}_{mode}", "steps_done")
         ]
@@ -92,12 +98,12 @@ class Loop:
             code = sources()[dtype.name]
             self._persists = persistent.loop(device, code, mode, way, B, H, dtype, xp)
         if self._persists is not None:
-            self.current = [None, None]  # its blocks read h and d where the others have put them
+            self.current = None, None  # its blocks read h and d where the others have put them
         self._graphs: dict[int, Callable[[], None]] = {}
 
     def begin(self, *args: Any) -> None:
         """Write the table and the places, from what the kernel takes after the table."""
-        blocks = min(-(-self._elements // _THREADS), 8 * self._device.processors)
+        blocks = min(-(-self._elements // _THREADS), 16 * self._device.processors)
         self._begin(blocks, _THREADS, (self._table, *args))
 
     def run(self, T: int) -> None:
@@ -115,15 +121,16 @@ class Loop:
 
     def _graph(self, steps: int) -> Callable[[], None]:
         if steps not in self._graphs:
-            self._multiply()  # cuBLAS takes its memory in its first call; once more harms nothing
+            self._multiply()  # loads what cuBLAS needs for it, before; once more harms nothing
             self._graphs[steps] = self._device.capture(lambda: self._steps(steps))
         return self._graphs[steps]
 
     def _steps(self, steps: int) -> None:
+        blocks = -(-self._B * self._H // _THREADS)
         for k in range(steps):
             if self._ahead:
                 self._multiply()
-            self._step(self._blocks, _THREADS, (self._table, k))
+            self._step(blocks, _THREADS, (self._table, k, self._B, self._H))
             if not self._ahead:
                 self._multiply()
         self._done(1, 1, (self._table, steps if self._ahead else -steps))
@@ -141,7 +148,8 @@ def loop(device: Device, *how: Any) -> Loop:
     key = (device, device.stream(), *how)
     with _lock:
         found = _loops.pop(key, None) or Loop(device, *how)
+        idle = sum(one.nbytes for one in _loops.values())
+        while idle > _MOST_IDLE:
+            idle -= _loops.popitem(last=False)[1].nbytes
         _loops[key] = found
-        if len(_loops) > _MOST_LOOPS:
-            _loops.popitem(last=False)
     return found

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from types import TracebackType
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from minitorch_rnn.backend.setting import Setting, Switch
 
 __all__ = ["Options", "options", "scan_options"]
 
@@ -18,30 +21,33 @@ class Options(NamedTuple):
     loop: str = "captured"
 
 
-_current = Options()
+_current = Setting(Options())
 
 
-def options() -> Options:
-    """The options in force."""
-    return _current
+def options(dtype: Any) -> Options:
+    """The options in force for arrays of a dtype: those of float64 are never rounded."""
+    chosen = _current.value
+    return chosen if dtype == np.float32 else chosen._replace(products="float32")
 
 
-class scan_options:
+class scan_options(Switch[Options]):
     """Choose how RNN, LSTM and GRU compute on a GPU; as a context manager, only inside the block.
 
-    What is not named stays as it is. Arrays of the host, float64, and layers that are unrolled step
-    by step know no such choice. The backward pass of a layer uses the options of its forward pass.
+    What is not named stays as it is, and the setting is one for all threads. On the host, and where
+    a layer is unrolled step by step, it changes nothing. The backward pass of a layer uses the
+    options of its forward pass.
 
     Args:
-        products: of matrices in float32. "float32", the default, rounds nothing. "tf32" lets
-            factors be rounded to 10 bits of mantissa, with the range of float32. "float16" makes
-            the factors of the forward pass float16 (10 bits, 6e-8 to 65504; larger ones become
-            inf), and those of the backward pass tf32, since gradients are often below that range.
-            Sums are float32 always, and so is everything that is no product.
+        products: of matrices in float32; those of float64 are never rounded. "float32", the
+            default, rounds nothing. "tf32" lets factors be rounded to 10 bits of mantissa, with the
+            range of float32. "float16" makes the factors of the forward pass float16 (10 bits, 6e-8
+            to 65504; larger ones become inf; fastest where sizes are multiples of 8), and those of
+            the backward pass tf32, since gradients are often below that range. Sums are float32
+            always, and so is everything that is no product.
         loop: "captured", the default, records some time steps as a CUDA graph once for each cell,
             batch and size, and replays them. "launched" launches every kernel of every step.
             "persistent" is one kernel for all steps, which keeps the weights on the chip, where
-            they fit, and "captured" where they do not; its products with W_hh are always float32.
+            they fit, and "captured" where they do not; it needs products="float32".
 
     Raises:
         ValueError: for an unknown value, and for a persistent loop with other products.
@@ -52,8 +58,8 @@ class scan_options:
     """
 
     def __init__(self, *, products: str | None = None, loop: str | None = None) -> None:
-        global _current
-        chosen = Options(products or _current.products, loop or _current.loop)
+        named = {"products": products, "loop": loop}
+        chosen = _current.value._replace(**{n: v for n, v in named.items() if v is not None})
         for what, value, known in zip(Options._fields, chosen, (_PRODUCTS, _LOOPS), strict=True):
             if value not in known:
                 raise ValueError(
@@ -64,19 +70,4 @@ class scan_options:
                 f"scan_options: a persistent loop has float32 products, and {chosen.products!r} is "
                 "set; give products='float32' or loop='captured'."
             )
-        self._before, self._chosen = _current, chosen
-        _current = chosen
-
-    def __enter__(self) -> Options:
-        global _current
-        _current = self._chosen
-        return _current
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        global _current
-        _current = self._before
+        super().__init__(_current, chosen)

@@ -2,8 +2,8 @@
 
 Forward, the share of the input is one product for all time steps, in whose place the gates go. Each
 step leaves behind what its gates came to. Backward, the steps write the gradients of all gates, of
-which the gradients of the weights and of x are one product each. All memory is CuPy's own and is
-free as soon as the graph is.
+which the gradients of the weights and of x are one product each. What is kept for backward goes
+with the graph; only the places of `loops` stay for the next run.
 
 Shapes: x (T, B, I), states (B, H), weights as in `RNN`, `LSTM` and `GRU`.
 """
@@ -11,6 +11,7 @@ Shapes: x (T, B, I), states (B, H), weights as in `RNN`, `LSTM` and `GRU`.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,7 +20,7 @@ from minitorch_rnn import backend
 from minitorch_rnn.nn.gpu.layouts import LAYOUTS
 from minitorch_rnn.nn.gpu.loops import loop
 from minitorch_rnn.nn.gpu.options import Options, options
-from minitorch_rnn.nn.gpu.proof import prove
+from minitorch_rnn.nn.gpu.proof import Claim, prove
 
 
 class Kept(NamedTuple):
@@ -52,9 +53,24 @@ def forward(
 
     As `nn.passes.forward`, which has the arguments.
     """
-    xp, dtype, device, chosen = backend.namespace(x), x.dtype, backend.device_of(x), options()
+    device, chosen = backend.device_of(x), options(x.dtype)
     assert device is not None
-    prove(device, xp, mode, dtype, chosen, (forward, backward))
+    roads = partial(_forward, device, chosen), backward
+    prove(Claim(device, mode, x.dtype, chosen), backend.namespace(x), roads)
+    return _forward(device, chosen, mode, x, states, weights, lengths, keep)
+
+
+def _forward(
+    device: backend.Device,
+    chosen: Options,
+    mode: str,
+    x: Any,
+    states: Sequence[Any],
+    weights: Sequence[Any],
+    lengths: np.ndarray | None,
+    keep: bool,
+) -> tuple[Kept, list[Any]]:
+    xp, dtype = backend.namespace(x), x.dtype
     layout, (T, B, I), H = LAYOUTS[mode], x.shape, weights[1].shape[1]
     h, gates = xp.empty((T + 1, B, H), dtype), xp.empty((T, B, layout.gates, H), dtype)
     memory = xp.empty((T + layout.remembers, B, H), dtype) if layout.carries else None
@@ -62,7 +78,10 @@ def forward(
     ends = None if lengths is None else xp.asarray(lengths, np.int32)
     x, weight_ih, weight_hh, bias_ih, bias_hh = _dense(xp, [x, *weights])
     h_0, c_0 = _dense(xp, [*states, None][:2])
-    _multiply(device, chosen, x.reshape(T * B, I), weight_ih.T, gates.reshape(T * B, -1))
+    factors = x.reshape(T * B, I), weight_ih.T
+    if chosen.products == "float16":
+        factors = x.reshape(T * B, I).astype(np.float16), weight_ih.T.astype(np.float16)
+    device.product(*factors, gates.reshape(T * B, -1), tf32=chosen.products == "tf32")
     steps = loop(device, xp, "forward", mode, B, H, dtype, chosen)
     with steps.lock:
         steps.begin(
@@ -101,25 +120,28 @@ def backward(
         )  # fmt: skip
         steps.run(T)
         through = steps.product
-        first = [through + steps.beside if layout.inner else through.copy()]
+        passes_by = layout.carries and not layout.remembers  # a part of h, unchanged
+        first = [through + steps.beside if passes_by else through.copy()]
         if layout.remembers:
             first.append(steps.beside.copy())
     rows = d.reshape(T * B, -1)
     d_h = rows[:, : layout.gates * H]
     d_x = rows[:, layout.to_x * H : (layout.to_x + layout.gates) * H]
 
-    def product(asked: bool, a: Any, b: Any) -> Any:
+    def product(
+        asked: bool, a: Any, b: Any, tf32: bool = kept.options.products != "float32"
+    ) -> Any:
         if not asked:
             return None
         out = xp.empty((a.shape[0], b.shape[1]), dtype)
-        _multiply(device, kept.options, a, b, out, gradient=True)
+        device.product(a, b, out, tf32=tf32)
         return out
 
     asked = [*wanted[len(gradients) :], False, False][:4]
     dx = product(wanted[0], d_x, weight_ih)
     of_ih = product(asked[0], d_x.T, x.reshape(T * B, I))
     of_hh = product(asked[1], d_h.T, kept.h[:T].reshape(T * B, H))
-    sums = product(asked[2] or asked[3], xp.ones((1, T * B), dtype), rows)
+    sums = product(asked[2] or asked[3], xp.ones((1, T * B), dtype), rows, tf32=False)
     biases = [None, None]
     if sums is not None:
         biases = [sums[0, layout.to_x * H : (layout.to_x + layout.gates) * H]]
@@ -136,12 +158,3 @@ def _in_order(xp: Any, inner: int, g: Any) -> Any:
 def _dense(xp: Any, arrays: Sequence[Any]) -> list[Any]:
     """Each with all its elements in order, as kernels read them; None stays None."""
     return [None if a is None else xp.ascontiguousarray(a) for a in arrays]
-
-
-def _multiply(
-    device: backend.Device, chosen: Options, a: Any, b: Any, out: Any, gradient: bool = False
-) -> None:
-    """out = a b, as the options say."""
-    if chosen.products == "float16" and not gradient and out.dtype == np.float32:
-        a, b = a.astype(np.float16), b.astype(np.float16)
-    device.product(a, b, out, tf32=chosen.products != "float32")

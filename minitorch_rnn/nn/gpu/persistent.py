@@ -27,7 +27,7 @@ import numpy as np
 from minitorch_rnn.backend import Device
 from minitorch_rnn.nn.gpu.layouts import LAYOUTS
 
-__all__ = ["Plan", "loop", "plan"]
+__all__ = ["Plan", "fits", "loop", "plan"]
 
 # As in persistent.cu: bytes of a vector and of a tile's row; sums of a thread; threads.
 _VECTOR, _TILE, _COLUMNS_EACH, _MOST_THREADS = 16, 512, 4, 512
@@ -84,6 +84,18 @@ def loop(
         kernel(found.blocks, found.threads, args, found.shared)
 
     return run
+
+
+def fits(device: Device, mode: str, B: int, H: int, dtype: Any) -> bool:
+    """Whether the weights of a layer fit on the chip, both ways; the arguments are those of `loop`.
+
+    >>> from types import SimpleNamespace
+    >>> h100 = SimpleNamespace(processors=132, shared_memory=227 << 10)
+    >>> [fits(h100, "lstm", 64, H, "float32") for H in (1024, 2048)]
+    [True, False]
+    """
+    chip, itemsize = (device.processors, device.shared_memory), np.dtype(dtype).itemsize
+    return all(plan(*chip, way, mode, B, H, itemsize) for way in ("forward", "backward"))
 
 
 def plan(
