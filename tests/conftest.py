@@ -96,6 +96,15 @@ def backend(request):
 
 
 @pytest.fixture
+def strict():
+    """The stand-in for CuPy with its device, chosen for new arrays."""
+    if not host_compiler.COMPILER:
+        pytest.skip(NEEDS_COMPILER)
+    with backends.use("strict") as chosen:
+        yield chosen
+
+
+@pytest.fixture
 def small_heap():
     """What other tests have left is not looked through whenever garbage is collected."""
     gc.freeze()

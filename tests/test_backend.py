@@ -159,15 +159,9 @@ def gpu():
 
 
 @pytest.fixture
-def device(gpu, monkeypatch):
+def device(gpu, strict, monkeypatch):
     """The stand-in, whose errors mean what CuPy's mean."""
-    strict = backends.backend_of(strict_cupy.xp.ones(1))
-    if strict is None:
-        with mt.use("strict") as strict:
-            pass
-    monkeypatch.setitem(backends.switch._loaded, "strict", strict._replace(explain=gpu.explain))
-    with mt.use("strict"):
-        yield
+    monkeypatch.setattr(strict.device, "explain", gpu.explain)
 
 
 def fails(error):
@@ -234,7 +228,7 @@ def test_what_is_no_fault_of_the_device_passes_as_it_is(device, monkeypatch):
 
 def test_an_array_of_another_gpu_is_refused_where_it_comes_in(gpu, monkeypatch):
     array = SimpleNamespace(shape=(2, 3), data=SimpleNamespace(device_id=1))
-    known = backends.Backend("cupy", np, SimpleNamespace, None, None, check=gpu.check)
+    known = backends.Backend("cupy", np, SimpleNamespace, None, None, gpu)
     monkeypatch.setitem(backends.switch._by_type, SimpleNamespace, known)
     for use in (mt.tensor, mt.exp, mt.tensor([1.0]).__add__):
         with pytest.raises(BackendError) as caught:

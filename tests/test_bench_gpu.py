@@ -214,12 +214,6 @@ def test_without_cupy_there_is_no_traceback():
 
 
 # Ours, on the stand-in.
-@pytest.fixture
-def strict():
-    with mt.use("strict") as here:
-        yield here
-
-
 @on_a_stand_in
 @pytest.mark.parametrize("kind", GATES)
 @pytest.mark.parametrize("products", gpu.TOLERANCES)

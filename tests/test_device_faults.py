@@ -16,14 +16,12 @@ FULL = type("OutOfMemoryError", (MemoryError,), {"__module__": "cupy.cuda.memory
 )
 
 
-@pytest.fixture
-def strict(monkeypatch):
-    """The stand-in, whose errors mean what CuPy's mean."""
+@pytest.fixture(autouse=True)
+def errors_of_cupy(strict, monkeypatch):
+    """On the stand-in they mean what they mean on CuPy."""
     gpu, pool = object.__new__(cuda._Gpu), SimpleNamespace(used_bytes=lambda: 4096)
     gpu._cupy = SimpleNamespace(get_default_memory_pool=lambda: pool)
-    with mt.use("strict") as strict:
-        monkeypatch.setitem(backends.switch._loaded, "strict", strict._replace(explain=gpu.explain))
-        yield strict
+    monkeypatch.setattr(strict.device, "explain", gpu.explain)
 
 
 def fail(*args, **options):
@@ -97,7 +95,7 @@ def test_an_array_of_another_gpu_is_not_moved_by_dlpack(strict, monkeypatch):
     gpu._cupy = SimpleNamespace(cuda=SimpleNamespace(runtime=runtime))
     array = SimpleNamespace(shape=(2,), data=SimpleNamespace(device_id=1), copy=np.zeros)
     xp = SimpleNamespace(from_dlpack=lambda x: array)
-    known = backends.Backend("cupy", xp, SimpleNamespace, None, None, check=gpu.check)
+    known = backends.Backend("cupy", xp, SimpleNamespace, None, None, gpu)
     monkeypatch.setitem(backends.switch._by_type, SimpleNamespace, known)
     monkeypatch.setitem(backends.switch._loaded, "cupy", known)
     with pytest.raises(BackendError, match="GPU 1, and GPU 0"):

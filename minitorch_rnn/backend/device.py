@@ -10,6 +10,8 @@ from collections.abc import Callable, Hashable
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
+from minitorch_rnn.errors import BackendError
+
 __all__ = ["Device", "Launch", "Memory"]
 
 
@@ -44,6 +46,12 @@ class Device(Protocol):
     name: str
     processors: int
     shared_memory: int
+
+    def check(self, array: Any) -> None:
+        """Raise a BackendError for an array of another GPU, with which this one cannot compute."""
+
+    def explain(self, who: str, error: BaseException) -> BackendError | None:
+        """What an error means that the device raised while `who` computed; None for any other."""
 
     def kernel(self, source: str, name: str, *, cooperative: bool = False) -> Launch:
         """The function `name` of CUDA C++ source, compiled once.

@@ -29,8 +29,6 @@ class Backend(NamedTuple):
         to_numpy: the one way from such an array to the host.
         erf: the error function.
         device: what computes, where that is no CPU.
-        explain: (who, error): what an error of the library means; None for any other error.
-        check: raises a BackendError for an array that cannot be computed with at present.
 
     >>> current_backend().to_numpy(current_backend().xp.ones(2))
     array([1., 1.])
@@ -42,8 +40,6 @@ class Backend(NamedTuple):
     to_numpy: Callable[[Any], np.ndarray]
     erf: Callable[[Any], Any]
     device: Device | None = None
-    explain: Callable[[str, BaseException], BackendError | None] | None = None
-    check: Callable[[Any], None] | None = None
 
 
 def _numpy() -> Backend:
@@ -57,7 +53,7 @@ def _numpy() -> Backend:
 
 def _cupy() -> Backend:
     xp, erf, gpu = cuda.load()
-    return Backend("cupy", xp, xp.ndarray, xp.asnumpy, erf, gpu, gpu.explain, gpu.check)
+    return Backend("cupy", xp, xp.ndarray, xp.asnumpy, erf, gpu)
 
 
 _loaders: dict[str, Callable[[], Backend]] = {"numpy": _numpy, "cupy": _cupy}
@@ -181,8 +177,8 @@ def backend_of(array: Any) -> Backend | None:
     ('numpy', None)
     """
     backend = _by_type.get(type(array))
-    if backend is not None and backend.check is not None:
-        backend.check(array)
+    if backend is not None and backend.device is not None:
+        backend.device.check(array)
     return backend
 
 
@@ -221,7 +217,7 @@ def raise_if_of_device(who: str, error: Exception) -> None:
     if isinstance(error, BackendError):
         return
     for backend in _loaded.values():
-        told = None if backend.explain is None else backend.explain(who, error)
+        told = None if backend.device is None else backend.device.explain(who, error)
         if told is not None:
             raise told from error
 
