@@ -65,12 +65,17 @@ class Blas:
 
     @contextmanager
     def working_in(self, workspace: Any) -> Iterator[None]:
-        """In this thread, products work in this array: while they are captured."""
+        """In this thread, products work in this array: while they are captured in another stream.
+
+        That stream ends soon after, so in the end the handle has the current one again.
+        """
         self._capturing.workspace = workspace
         try:
             yield
         finally:
             self._capturing.workspace = None
+            handle = self._cuda.device.get_cublas_handle()
+            self._set_stream(handle, self._cuda.get_current_stream().ptr)
 
     def product(self, a: Any, b: Any, out: Any, tf32: bool) -> None:
         """out = a b; see `Device.product`."""

@@ -137,7 +137,7 @@ class _Gpu:
             made = self._cupy.empty(WORKSPACE, np.uint8)
             workspace = self._workspaces.setdefault(place, made)
         stream = self._cupy.cuda.Stream(non_blocking=True)
-        with stream, self._blas.working_in(workspace):
+        with self._blas.working_in(workspace), stream:
             stream.begin_capture()
             try:
                 work()
