@@ -153,6 +153,38 @@ def test_blocks_of_time_steps_join(kind, T, B, ragged):
     )
 
 
+def sizes_for(backend):
+    """T, B, I and H: on a GPU so large that kernels have many blocks, and sums are divided."""
+    return (67, 32, 64, 512) if backend == "cupy" else (11, 3, 2, 4)
+
+
+@every_cell
+@pytest.mark.parametrize("loop", ["captured", "launched", "persistent"])
+@pytest.mark.parametrize("ragged", [False, True], ids=["whole", "ragged"])
+def test_every_loop_of_a_device_gives_what_the_steps_give(kind, loop, ragged, backend):
+    with nn.scan_options(loop=loop):
+        assert_both_roads_agree(kind, *sizes_for(backend), 1, ragged, "given", {}, (True, True), 1)
+
+
+@every_cell
+@pytest.mark.parametrize("products", ["float32", "tf32", "float16"])
+def test_products_on_a_device_are_as_exact_as_they_say(kind, products, backend, rng):
+    T, B, I, H = sizes_for(backend)
+    net = layer(kind, I, H, dtype="float32", rng=rng)
+    exact = layer(kind, I, H, road="graph", rng=rng)  # float64
+    exact.load_state_dict(net.state_dict())
+    x, v = rng.normal(size=(T, B, I)), rng.normal(size=(T, B, H))
+    with nn.scan_options(products=products):
+        found = [
+            grad(model(mt.tensor(x, dtype=dtype))[0], list(model.parameters()), mt.tensor(v, dtype))
+            for model, dtype in ((net, "float32"), (exact, "float64"))
+        ]
+    # Of float32, 6e-8 for each of many terms; otherwise 2^-11 for each factor, over the steps.
+    rtol = 1e-4 if products == "float32" or backend == "numpy" else 5e-2
+    for mine, reference in zip(*[[to_numpy(g.data) for g in some] for some in found], strict=True):
+        assert np.linalg.norm(mine - reference) <= rtol * np.linalg.norm(reference)
+
+
 # A node among others ----------------------------------------------------------------------------
 
 
