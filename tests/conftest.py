@@ -21,7 +21,6 @@ hypothesis.settings.load_profile("here")
 
 TORCH = importlib.util.find_spec("torch") is not None
 NEEDS_TORCH = "PyTorch is not installed (pip install torch)"
-NEEDS_COMPILER = "kernels run on the host of Linux alone, with a C++ compiler (apt install g++)"
 
 
 def installed(name):
@@ -68,14 +67,14 @@ def pytest_collection_modifyitems(items):
         if "torch" in item.keywords and not TORCH:
             item.add_marker(pytest.mark.skip(reason=NEEDS_TORCH))
         if "compiler" in item.keywords and not host_compiler.COMPILER:
-            item.add_marker(pytest.mark.skip(reason=NEEDS_COMPILER))
+            item.add_marker(pytest.mark.skip(reason=host_compiler.NEEDS_COMPILER))
 
 
 def pytest_terminal_summary(terminalreporter):
     skipped = terminalreporter.stats.get("skipped", [])
     for what, reason in (
         ("parity tests with PyTorch", NEEDS_TORCH),
-        ("tests that compile kernels", NEEDS_COMPILER),
+        ("tests that compile kernels", host_compiler.NEEDS_COMPILER),
     ):
         count = sum(reason in str(report.longrepr) for report in skipped)
         if count:
@@ -99,7 +98,7 @@ def backend(request):
 def strict():
     """The stand-in for CuPy with its device, chosen for new arrays."""
     if not host_compiler.COMPILER:
-        pytest.skip(NEEDS_COMPILER)
+        pytest.skip(host_compiler.NEEDS_COMPILER)
     with backends.use("strict") as chosen:
         yield chosen
 

@@ -19,6 +19,7 @@ HEADERS = sorted(SHIM.parent.glob("*_on_host.h"))
 # The header needs Linux: stacks of its own, and libraries that are found by their path.
 COMPILERS = ("c++", "g++", "clang++") if sys.platform == "linux" else ()
 COMPILER = next(filter(None, map(shutil.which, COMPILERS)), None)
+NEEDS_COMPILER = "kernels run on the host of Linux alone, with a C++ compiler (apt install g++)"
 STANDARD = ("-std=c++17", "-x", "c++", "-DON_HOST")
 FAULTS = {
     1: "waits for ever: nobody makes the write for which its threads wait in load_acquire(). "

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from types import TracebackType
 from typing import Generic, TypeVar
 
 __all__ = ["Setting", "Switch"]
@@ -40,10 +39,5 @@ class Switch(Generic[T]):
         self._entered, self._setting.value = True, self._chosen
         return self._chosen
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self._setting.value = self._before.pop()

@@ -3,20 +3,10 @@
 import threading
 
 import pytest
-from conftest import NEEDS_COMPILER
-from cublas_on_host import FUNCTIONS, HANDLE, STREAM, Stream, events, factors, gpu_on_host
-from host_compiler import COMPILER
+from cublas_on_host import FUNCTIONS, HANDLE, STREAM, Stream, events, factors
 
 from minitorch_rnn.backend import blas
 from minitorch_rnn.errors import BackendError
-
-
-@pytest.fixture
-def gpu():
-    if COMPILER is None:
-        pytest.skip(NEEDS_COMPILER)
-    with gpu_on_host() as gpu:
-        yield gpu
 
 
 def in_thread(work):

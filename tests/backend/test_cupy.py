@@ -19,7 +19,7 @@ import numpy as np
 import pytest
 import strict_cupy
 import strict_facts
-from conftest import NEEDS_COMPILER
+from host_compiler import NEEDS_COMPILER
 
 from minitorch_rnn import backend
 from minitorch_rnn.backend import blas, cuda

@@ -8,23 +8,13 @@ from pathlib import Path
 import cublas_on_host
 import numpy as np
 import pytest
-from conftest import NEEDS_COMPILER
 from cublas_on_host import FUNCTIONS, HANDLE, STREAM, Stream, events, factors, gpu_on_host, seen
-from host_compiler import COMPILER
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 
 from minitorch_rnn.backend import blas, cuda
 from minitorch_rnn.errors import BackendError
-
-
-@pytest.fixture
-def gpu():
-    if COMPILER is None:
-        pytest.skip(NEEDS_COMPILER)
-    with gpu_on_host() as gpu:
-        yield gpu
 
 
 # The numbers.

@@ -48,29 +48,18 @@ def forward(
     weights: Sequence[Any],
     lengths: np.ndarray | None,
     keep: bool,
+    chosen: Options | None = None,
 ) -> tuple[Kept, list[Any]]:
     """What is kept, of which only h without `keep`; and the states after the last step, (1, B, H).
 
-    As `nn.passes.forward`, which has the arguments.
+    As `nn.passes.forward`, which has the arguments; `chosen` is what the user has chosen unless the
+    proof asks.
     """
-    device, chosen = backend.device_of(x), options(x.dtype)
+    xp, dtype, device = backend.namespace(x), x.dtype, backend.device_of(x)
     assert device is not None
-    roads = partial(_forward, device, chosen), backward
-    prove(Claim(device, mode, x.dtype, chosen), backend.namespace(x), roads)
-    return _forward(device, chosen, mode, x, states, weights, lengths, keep)
-
-
-def _forward(
-    device: backend.Device,
-    chosen: Options,
-    mode: str,
-    x: Any,
-    states: Sequence[Any],
-    weights: Sequence[Any],
-    lengths: np.ndarray | None,
-    keep: bool,
-) -> tuple[Kept, list[Any]]:
-    xp, dtype = backend.namespace(x), x.dtype
+    if chosen is None:
+        chosen = options(dtype)
+        prove(Claim(device, mode, dtype, chosen), xp, (partial(forward, chosen=chosen), backward))
     layout, (T, B, I), H = LAYOUTS[mode], x.shape, weights[1].shape[1]
     h, gates = xp.empty((T + 1, B, H), dtype), xp.empty((T, B, layout.gates, H), dtype)
     memory = xp.empty((T + layout.remembers, B, H), dtype) if layout.carries else None
