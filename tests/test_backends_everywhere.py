@@ -22,7 +22,8 @@ ROOMS = {
     "optim": set(optim.__all__) - {"Optimizer"},
     "optim.lr_scheduler": set(lr_scheduler.__all__) - {"LRScheduler"},
     # Results, what is handed over, and what tells an error its time step.
-    "autograd": set(autograd.__all__) - {"Check", "Context", "time_steps"},
+    "autograd": set(autograd.__all__)
+    - {"Check", "Context", "Contribution", "Place", "Step", "time_steps"},
 }
 
 

@@ -16,10 +16,8 @@ from minitorch_rnn.agreement import (
     random_agreements,
 )
 from minitorch_rnn.bptt.divergences import DIVERGENCES
-from minitorch_rnn.cli.options import Commands, coloured, count, seed
-from minitorch_rnn.column import VARIANTS, Column
-from minitorch_rnn.data import read_text
-from minitorch_rnn.errors import ColumnError
+from minitorch_rnn.cli.options import Commands, coloured, column_of, count, seed
+from minitorch_rnn.column import VARIANTS
 
 _DESCRIPTION = """\
 Compare the graph's gradients with every other road to them: the slides' backpropagation through
@@ -92,7 +90,7 @@ def _groups(options: argparse.Namespace) -> Iterator[tuple[list[Agreement], str]
         yield from _drawn(options)
         return
     if options.spec is not None:
-        chosen = [_column_of(options.spec)]
+        chosen = [column_of(options.spec)]
     elif not (options.network or divergences or variants):
         for agreement in layers(options.seed):
             yield [agreement], agreement.summary
@@ -101,14 +99,6 @@ def _groups(options: argparse.Namespace) -> Iterator[tuple[list[Agreement], str]
         if not agreements:
             options.wrong_usage(f"{options.divergence} needs a network with a softmax output")
         yield agreements, f"\n{matrix(agreements)}"
-
-
-def _column_of(path: str) -> Column:
-    text = read_text(path)
-    try:
-        return Column.from_json(text)
-    except ColumnError as error:
-        raise ColumnError(f"{path}: {error}") from None
 
 
 def _drawn(options: argparse.Namespace) -> Iterator[tuple[list[Agreement], str]]:

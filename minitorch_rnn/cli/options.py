@@ -1,10 +1,17 @@
-"""Option types that refuse a wrong value with one line, and colour for those who want it."""
+"""Option types that refuse a wrong value with one line, networks by name, and colour."""
 
 import argparse
+import inspect
+import json
 import math
 import os
 import sys
 from typing import Any
+
+from minitorch_rnn.agreement import COLUMNS
+from minitorch_rnn.column import Column
+from minitorch_rnn.data import read_text
+from minitorch_rnn.errors import ColumnError
 
 Commands = Any  # argparse does not name the type of what add_subparsers returns
 
@@ -43,3 +50,71 @@ def coloured(text: str, colour: str) -> str:
     if os.environ.get("NO_COLOR") or not sys.stdout.isatty():
         return text
     return f"\x1b[{ {'green': 32, 'red': 31}[colour] }m{text}\x1b[0m"
+
+
+def add_network(command: Any) -> None:
+    """The options that choose a network: by name with its sizes, or a file."""
+    command.add_argument(
+        "network", metavar="NETWORK", nargs="?", choices=COLUMNS, help=f"of {', '.join(COLUMNS)}"
+    )
+    command.add_argument("--spec", metavar="FILE", help="a column of your own, as JSON, instead")
+    command.add_argument("--inputs", type=count, metavar="I", help="size of x (2)")
+    command.add_argument("--hidden", type=count, metavar="H", help="size of hidden layers (3)")
+    command.add_argument("--outputs", type=count, metavar="O", help="size of Y (2)")
+    command.add_argument(
+        "--set", nargs="+", default=[], metavar="NAME=VALUE", dest="set",
+        help="options of the network, such as layers=2, mu=0.4, output_activation=softmax",
+    )  # fmt: skip
+    command.set_defaults(wrong_usage=command.error)
+
+
+def network_of(options: argparse.Namespace) -> Column:
+    """The column that `add_network`'s options choose.
+
+    Raises:
+        ColumnError: if the file holds no column, or the network refuses its options.
+        DataError: if the file cannot be read.
+    """
+    if (options.network is None) == (options.spec is None):
+        options.wrong_usage("one NETWORK is needed, or --spec FILE")
+    sizes = [options.inputs, options.hidden, options.outputs]
+    if options.spec is not None:
+        if options.set or any(sizes):
+            options.wrong_usage("--spec brings its own sizes; leave out --inputs … and --set")
+        return column_of(options.spec)
+    make = COLUMNS[options.network]
+    given = dict(_setting(text, make, options) for text in options.set)
+    return make(*(size or usual for size, usual in zip(sizes, (2, 3, 2), strict=True)), **given)
+
+
+def column_of(path: str) -> Column:
+    """The column in a JSON file.
+
+    Raises:
+        ColumnError, DataError: naming the file.
+    """
+    text = read_text(path)
+    try:
+        return Column.from_json(text)
+    except ColumnError as error:
+        raise ColumnError(f"{path}: {error}") from None
+
+
+def _setting(text: str, make: Any, options: argparse.Namespace) -> tuple[str, Any]:
+    """NAME=VALUE; the value as JSON where it is JSON, else as it stands."""
+    name, equals, value = text.partition("=")
+    known = [p for p in inspect.signature(make.args[0] if _forced(make) else make).parameters]
+    known = known[3:]  # behind the sizes
+    if not equals or name not in known:
+        options.wrong_usage(
+            f"--set {text}: {options.network} has the options {', '.join(known)}, as NAME=VALUE"
+        )
+    try:
+        return name, json.loads(value.lower() if value in ("True", "False") else value)
+    except ValueError:
+        return name, value
+
+
+def _forced(make: Any) -> bool:
+    """Whether this is a network with the target fed back, which wraps the network itself."""
+    return getattr(getattr(make, "func", None), "__name__", "") == "forced"

@@ -1,7 +1,7 @@
 """Anomaly mode: the operation, line and time step where the first nan or infinity appears.
 
-Off, it costs one look at a name per operation. On, every value and every gradient is inspected, and
-each recorded operation is noted with the line of the program that made it.
+Every value and every gradient is inspected, and each recorded operation is noted with the line of
+the program that made it.
 """
 
 from __future__ import annotations
@@ -10,18 +10,14 @@ import linecache
 import pathlib
 import sys
 import threading
-from collections.abc import Iterable, Iterator
-from contextvars import ContextVar
 from types import TracebackType
 from typing import Any
 
 import numpy as np
 
 from minitorch_rnn import backend
+from minitorch_rnn.engine import places
 from minitorch_rnn.errors import NonFiniteError
-
-made: dict[int, str] | None = None  # where each tensor was made, by its index; None: mode is off
-_step: ContextVar[int | None] = ContextVar("step", default=None)
 
 _open = 0  # blocks, of all threads together
 _counting = threading.Lock()
@@ -53,13 +49,14 @@ class detect_anomaly:
         self._before: list[Any] = []
 
     def __enter__(self) -> None:
-        global made, _open
+        global _open
         quiet = np.errstate(all="ignore")  # NumPy's warnings would come first and say less
         quiet.__enter__()
-        self._before.append((_step.get(), quiet))
+        self._before.append((places.current_step(), quiet))
         with _counting:
             _open += 1
-            made = {} if made is None else made
+            if _open == 1:
+                places.watch(_inspector)
 
     def __exit__(
         self,
@@ -67,78 +64,63 @@ class detect_anomaly:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        global made, _open
+        global _open
         with _counting:
             _open -= 1
-            made = made if _open else None
+            if not _open:
+                places.unwatch(_inspector)
+                _inspector.made.clear()
         step, quiet = self._before.pop()
-        _step.set(step)
+        places.restore_step(step)
         quiet.__exit__(kind, error, trace)
 
 
 def detects_anomalies() -> bool:
     """Whether anomaly mode is on: what is computed now should be looked at step by step."""
-    return made is not None
+    return _open > 0
 
 
-def time_steps(steps: Iterable[int]) -> Iterator[int]:
-    """The numbers of `steps`; anomaly mode knows which one a loop over them is at.
+class _Inspector(places.Watcher):
+    """Looks at everything while anomaly mode is on."""
 
-    >>> from minitorch_rnn.autograd import time_steps
-    >>> [t * t for t in time_steps(range(3))]
-    [0, 1, 4]
-    """
-    if made is None:
-        yield from steps
-        return
-    before = _step.get()
-    try:
-        for t in steps:
-            _step.set(t)
-            yield t
-    finally:
-        _step.set(before)
+    def __init__(self) -> None:
+        self.made: dict[int, str] = {}  # where each tensor was made, by its index
 
+    def computed(self, name: str, inputs: tuple[Any, ...], value: Any) -> None:
+        """Raise if `value` is where it goes wrong: it holds a nan, or an infinity no input has."""
+        if _finite(value):
+            return
+        bad = [k for k, x in enumerate(inputs) if not _finite(x)]
+        holds_nan = bool((value != value).any())
+        if bad and not holds_nan:
+            return
+        origin = f"; input {bad[0]} is already {_place(inputs[bad[0]])}" if bad else ""
+        raise NonFiniteError(
+            f"anomaly: {name!r} gives {_place(value)}{origin or ', from finite inputs'}"
+            f"{_at_step()}. Made at {_line()}."
+        )
 
-def check_value(name: str, inputs: tuple[Any, ...], value: Any) -> None:
-    """Raise if `value`, what the operation `name` made of plain `inputs`, is where it goes wrong.
+    def recorded(self, index: int) -> None:
+        """Remember the line that makes the tensor `index`."""
+        self.made[index] = _line() + _at_step()
 
-    Raises:
-        NonFiniteError: if it holds a nan, or an infinity that no input has.
-    """
-    if _finite(value):
-        return
-    bad = [k for k, x in enumerate(inputs) if not _finite(x)]
-    holds_nan = bool((value != value).any())
-    if bad and not holds_nan:
-        return
-    origin = f"; input {bad[0]} is already {_place(inputs[bad[0]])}" if bad else ""
-    raise NonFiniteError(
-        f"anomaly: {name!r} gives {_place(value)}{origin or ', from finite inputs'}"
-        f"{_at_step()}. Made at {_line()}."
-    )
+    def sent(self, name: str, index: int, number: int, incoming: Any, gradient: Any) -> None:
+        """Raise if the gradient that a rule gives to an input is not finite."""
+        if _finite(gradient):
+            return
+        origin = "" if _finite(incoming) else f"; the gradient that came in is {_place(incoming)}"
+        line = self.made.get(index, "a line that ran before anomaly mode was on")
+        raise NonFiniteError(
+            f"anomaly: the gradient that {name!r} gives its input {number} is {_place(gradient)}"
+            f"{origin}. {name!r} was made at {line}."
+        )
 
-
-def note(index: int) -> None:
-    """Remember the line that makes the tensor `index`."""
-    if made is not None:
-        made[index] = _line() + _at_step()
+    def freed(self, index: int) -> None:
+        """Forget its line."""
+        self.made.pop(index, None)
 
 
-def check_gradient(name: str, index: int, k: int, incoming: Any, gradient: Any) -> None:
-    """Raise if the gradient that a rule gives to input k is not finite.
-
-    Raises:
-        NonFiniteError: naming the operation and where it was made.
-    """
-    if _finite(gradient):
-        return
-    origin = "" if _finite(incoming) else f"; the gradient that came in is {_place(incoming)}"
-    line = (made or {}).get(index, "a line that ran before anomaly mode was on")
-    raise NonFiniteError(
-        f"anomaly: the gradient that {name!r} gives its input {k} is {_place(gradient)}{origin}. "
-        f"{name!r} was made at {line}."
-    )
+_inspector = _Inspector()
 
 
 def _finite(x: Any) -> bool:
@@ -157,7 +139,7 @@ def _place(x: Any) -> str:
 
 
 def _at_step() -> str:
-    step = _step.get()
+    step = places.current_step()
     return "" if step is None else f", time step {step}"
 
 

@@ -9,6 +9,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from minitorch_rnn.engine.stepping import Step
     from minitorch_rnn.engine.tensor import Tensor
 
 
@@ -34,6 +37,9 @@ class Operators:
             retain_graph: bool | None = None,
             create_graph: bool = False,
         ) -> None: ...
+        def backward_steps(
+            self, gradient: Any = None, retain_graph: bool = False
+        ) -> Iterator[Step]: ...
         def __add__(self, other: Any) -> Tensor: ...
         def __radd__(self, other: Any) -> Tensor: ...
         def __sub__(self, other: Any) -> Tensor: ...

@@ -14,7 +14,7 @@ import numpy as np
 from numpy import ndarray
 
 from minitorch_rnn import backend
-from minitorch_rnn.engine import anomaly
+from minitorch_rnn.engine import places
 from minitorch_rnn.engine.recording import is_grad_enabled
 from minitorch_rnn.engine.tensor import Tensor, node
 from minitorch_rnn.errors import BackendError, DTypeError, ShapeError
@@ -85,9 +85,9 @@ def joint(name: str, rule: Callable[..., Any]) -> Op:
 def record(op: Op, value: Any, inputs: tuple[Any, ...], attrs: tuple[Any, ...]) -> Tensor:
     """A node of the `joint` operation `op` around the array `value`."""
     y = node(value, op, inputs, attrs)
-    if anomaly.made is not None:
-        anomaly.check_value(op.name, tuple([raw(x) for x in inputs]), value)
-        anomaly.note(y._index)
+    for watcher in places.watchers:
+        watcher.computed(op.name, tuple([raw(x) for x in inputs]), value)
+        watcher.recorded(y._index)
     return y
 
 
@@ -188,8 +188,9 @@ def apply(op: Op, args: tuple[Any, ...]) -> Any:
         raise _explained(op, args, cause) from cause
     if not any_tensor:
         return y
-    if anomaly.made is not None:
-        anomaly.check_value(op.name, tuple(values), y)
+    if places.watchers:
+        for watcher in places.watchers:
+            watcher.computed(op.name, tuple(values), y)
     if not (tracked and op.recorded and is_grad_enabled()):
         return node(y, None, None, ())
     if constants:
@@ -201,8 +202,9 @@ def apply(op: Op, args: tuple[Any, ...]) -> Any:
     if y.dtype.kind != "f":
         _check_carries(op, y, inputs)
     y = node(y, op, args[0], args[1] if op.pair else args[1:])
-    if anomaly.made is not None:
-        anomaly.note(y._index)
+    if places.watchers:
+        for watcher in places.watchers:
+            watcher.recorded(y._index)
     return y
 
 

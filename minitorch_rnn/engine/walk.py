@@ -4,12 +4,12 @@ One loop over a heap, no recursion. A node is visited once, when all its users h
 of their contributions is complete; it is freed as the walk leaves it.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from heapq import heappop, heappush
 from typing import Any, NamedTuple
 
 from minitorch_rnn import backend
-from minitorch_rnn.engine import anomaly
+from minitorch_rnn.engine import places
 from minitorch_rnn.engine.primitive import mixed, primitive, raw
 from minitorch_rnn.engine.recording import enable_grad, is_grad_enabled
 from minitorch_rnn.engine.staying import check_staying
@@ -27,6 +27,23 @@ class Piece(NamedTuple):
     key: Any
     gradient: Any
     add: Callable[..., Any]
+
+
+class Contribution(NamedTuple):
+    """What an operation sends to one of its inputs.
+
+    Attributes:
+        number: of the input among the operation's arguments.
+        tensor: that input.
+        gradient: what is sent, in its shape; where the input stands for all outputs of a scan, a
+            tuple of one for each, None where nothing is sent.
+        added: whether something had come there before: "+=", and else "=".
+    """
+
+    number: int
+    tensor: Tensor
+    gradient: Any
+    added: bool
 
 
 def seed_of(output: Tensor, gradient: Any, create_graph: bool = False) -> Any:
@@ -118,21 +135,42 @@ def walk(
     through them. With `fresh` they were made for this walk, so that no older tensor depends on them
     and it does not matter what of those was freed.
     """
+    found: dict[int, Tensor] = {}
+    for _ in steps(outputs, seeds, wanted, retain_graph, create_graph, stop, fresh, found):
+        pass
+    return found
+
+
+def steps(
+    outputs: Sequence[Tensor],
+    seeds: Sequence[Any],
+    wanted: dict[int, Tensor] | None,
+    retain_graph: bool | None,
+    create_graph: bool,
+    stop: bool,
+    fresh: bool,
+    found: dict[int, Tensor],
+    sent: list[Contribution] | None = None,
+) -> Iterator[tuple[Tensor, Any]]:
+    """The walk itself, which puts what is wanted into `found`.
+
+    With a list `sent`, it pauses at every tensor, newest first, with the gradient that has come
+    there, and the list holds what the tensor's operation has just sent to its inputs. Without, it
+    never pauses.
+    """
     if not create_graph:
         check_staying("gradients without create_graph")
     elif not is_grad_enabled():
         with enable_grad():
-            return walk(outputs, seeds, wanted, retain_graph, create_graph, stop, fresh)
+            yield from steps(
+                outputs, seeds, wanted, retain_graph, create_graph, stop, fresh, found, sent
+            )
+        return
     retain = create_graph if retain_graph is None else retain_graph
     useful = None if wanted is None else _leading_to(wanted, outputs, stop, fresh)
     ends: dict[int, Tensor] = wanted if stop and wanted is not None else {}
-    found: dict[int, Tensor] = {}
     leaves: list[tuple[Tensor, Tensor]] = []
-    waiting = _Waiting()
-    for y, seed in zip(outputs, seeds, strict=True):
-        if create_graph and not isinstance(seed, Tensor):
-            seed = constant(clone(seed))  # rules will record it; the caller keeps his own
-        waiting.add(y, seed)
+    waiting = _Waiting(outputs, seeds, create_graph)
     heap, reached = waiting.heap, waiting.reached
     try:
         while heap:
@@ -150,17 +188,20 @@ def walk(
                     leaves.append((y, mine))
                 else:
                     found[i] = mine
-            if not leaf and i not in ends:
-                _send_on(waiting, y, i, total, useful, create_graph)
-                if not retain:
-                    y._first, y._rest = FREED, ()
-                    if anomaly.made is not None:
-                        anomaly.made.pop(i, None)
+            on = not leaf and i not in ends
+            if on:
+                _send_on(waiting, y, i, total, useful, create_graph, sent)
+            if sent is not None:
+                yield y, total
+                sent.clear()
+            if on and not retain:
+                y._first, y._rest = FREED, ()
+                for watcher in places.watchers:
+                    watcher.freed(i)
         accumulate(leaves)  # at the end: what raises on the way leaves every `.grad` as it was
     except Exception as cause:
         backend.raise_if_of_device(f"backward of {y._op.name!r}" if y._op else "backward", cause)
         raise
-    return found
 
 
 class _Waiting:
@@ -168,11 +209,19 @@ class _Waiting:
 
     __slots__ = ("heap", "pieces", "reached")
 
-    def __init__(self) -> None:
+    def __init__(self, outputs: Sequence[Tensor], seeds: Sequence[Any], create_graph: bool) -> None:
         # With the sum of what has arrived, and whether that was made here: it may be added to.
         self.reached: dict[int, tuple[Tensor, Any, bool]] = {}
         self.pieces: dict[int, list[Piece]] = {}
         self.heap: list[int] = []
+        for y, seed in zip(outputs, seeds, strict=True):
+            if create_graph and not isinstance(seed, Tensor):
+                seed = constant(clone(seed))  # rules will record it; the caller keeps his own
+            if y._index in self.reached:
+                self.add(y, seed)
+            else:
+                self.reached[y._index] = y, seed, False
+                heappush(self.heap, -y._index)
 
     def add(self, x: Tensor, g: Any) -> None:
         """A gradient `g` arrives at `x`: assign first, then add, then add in place."""
@@ -207,9 +256,15 @@ class _Waiting:
 
 
 def _send_on(
-    waiting: _Waiting, y: Tensor, i: int, g: Any, useful: set[int] | None, create_graph: bool
+    waiting: _Waiting,
+    y: Tensor,
+    i: int,
+    g: Any,
+    useful: set[int] | None,
+    create_graph: bool,
+    sent: list[Contribution] | None,
 ) -> None:
-    """Give every input of node `y` its share of the gradient `g`."""
+    """Give every input of node `y` its share of the gradient `g`; note it in `sent` if there is."""
     op, first, rest = y._op, y._first, y._rest
     assert op is not None
     if first is FREED:
@@ -234,15 +289,30 @@ def _send_on(
         if not ask or given[k] is None:
             continue
         x, gx = inputs[k], given[k](*args) if op.joint is None else given[k]
-        if anomaly.made is not None:
+        if places.watchers:
             part = gx.gradient if gx.__class__ is Piece else gx
-            anomaly.check_gradient(op.name, i, k, raw(g), raw(part))
+            for watcher in places.watchers:
+                watcher.sent(op.name, i, k, raw(g), raw(part))
         if gx.__class__ is not Piece and gx.shape != x._data.shape:
             raise ShapeError(
                 f"backward: a rule of {op.name!r} gave a gradient of shape {gx.shape} "
                 f"for an input of shape {x.shape}."
             )
+        if sent is not None:
+            sent.append(Contribution(k, x, whole(gx, x), x._index in waiting.reached))
         waiting.add(x, gx)
+
+
+def whole(g: Any, x: Tensor) -> Any:
+    """What a rule gave for the input `x` as a tensor of its shape.
+
+    A tuple, one for each or None, where `x` stands for several outputs of a scan.
+    """
+    if g.__class__ is Piece:
+        g = g.add([g], x)
+    if g.__class__ is list:
+        return tuple([None if part is None else constant(part) for part in g])
+    return g if isinstance(g, Tensor) else constant(g)
 
 
 def _after_hooks(y: Tensor, total: Any, create_graph: bool) -> Any:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from minitorch_rnn import backend
-from minitorch_rnn.engine import Handle, Parameter, Tensor
+from minitorch_rnn.engine import Handle, Parameter, Tensor, scope
 from minitorch_rnn.engine.names import unknown
 from minitorch_rnn.errors import BackendError, DTypeError, StateError
 from minitorch_rnn.nn.hooks import ModuleHooks
@@ -46,9 +46,10 @@ class Module:
 
     def __call__(self, *args: Any, **named: Any) -> Any:
         """`forward`, and the hooks around it."""
-        if self._hooks is not None:
-            return self._hooks.call(self, args, named)
-        return self.forward(*args, **named)
+        with scope(self):
+            if self._hooks is not None:
+                return self._hooks.call(self, args, named)
+            return self.forward(*args, **named)
 
     def _own_hooks(self) -> ModuleHooks:
         if self._hooks is None:

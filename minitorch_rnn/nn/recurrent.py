@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from minitorch_rnn import backend, ops
-from minitorch_rnn.engine import Parameter, Tensor, constant, detects_anomalies, raw
+from minitorch_rnn.engine import Parameter, Tensor, constant, detects_anomalies, raw, scope
 from minitorch_rnn.errors import ShapeError
 from minitorch_rnn.nn import init
 from minitorch_rnn.nn.cells import CELLS, Cell
@@ -231,7 +231,8 @@ class RNNBase(Module):
                 x = dropout(x, self.dropout, rng=self.rng)
             outputs = []
             for k in range(layer * self.num_directions, (layer + 1) * self.num_directions):
-                output, ending = direction(k, x, state[k], counts)
+                with scope(f"l{layer}{'_reverse' * (k % self.num_directions)}"):
+                    output, ending = direction(k, x, state[k], counts)
                 outputs.append(output)
                 last.append(ending)
             x = outputs[0] if len(outputs) == 1 else ops.concatenate(outputs, axis=-1)

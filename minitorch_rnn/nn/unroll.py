@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import minitorch_rnn as mt
 from minitorch_rnn import ops
 from minitorch_rnn.column import Column, Node
-from minitorch_rnn.engine import Tensor, detects_anomalies, time_steps
+from minitorch_rnn.engine import Tensor, detects_anomalies, scope, time_steps
 from minitorch_rnn.nn.network import OUTPUTS
 
 ACTIVATIONS = OUTPUTS | {"relu": ops.relu}
@@ -74,6 +74,7 @@ class Timeline:
 class Link(NamedTuple):
     """An edge as it is read: a timeline, how far from t, the weight, and whether it is blocked."""
 
+    name: str
     source: Timeline
     offset: int
     weight: Any
@@ -81,10 +82,11 @@ class Link(NamedTuple):
 
     def term(self, value: Tensor, bias: Tensor | None) -> Any:
         """W a + b; b only where W is a matrix."""
-        value = value.detach() if self.blocked else value
-        if isinstance(self.weight, float):
-            return value if self.weight == 1.0 else value * self.weight
-        return ops.linear(value, self.weight, bias)
+        with scope(self.name):
+            value = value.detach() if self.blocked else value
+            if isinstance(self.weight, float):
+                return value if self.weight == 1.0 else value * self.weight
+            return ops.linear(value, self.weight, bias)
 
 
 class Unit:
@@ -168,7 +170,9 @@ def unroll(
     """
     by_step = by_step or detects_anomalies()
     links = {
-        e.name: Link(lines[e.source], column.offset(e), weights[e.name], e.gradient == "blocked")
+        e.name: Link(
+            str(e.name), lines[e.source], column.offset(e), weights[e.name], e.gradient == "blocked"
+        )
         for e in column.edges
     }
     for part in column.components:
@@ -177,12 +181,15 @@ def unroll(
             inner = [e for e in column.into[n] if by_step or e.source in part.nodes]
             outer = [e for e in column.into[n] if e not in inner]
             ready, stepped = ([links[e.name] for e in edges] for edges in (outer, inner))
-            units[n] = Unit(column.node[n], ready, stepped, biases.get(n), offsets.get(n))
+            with scope(n):
+                units[n] = Unit(column.node[n], ready, stepped, biases.get(n), offsets.get(n))
         if not (part.recurrent or by_step):
             for n, unit in units.items():
-                lines[n].whole = unit.at_once()
+                with scope(n):
+                    lines[n].whole = unit.at_once()
             continue
         times = range(lines[column.output].T)
         for t in time_steps(reversed(times) if part.backward else times):
             for n, unit in units.items():
-                lines[n].steps[t] = unit.at(t)
+                with scope(n):
+                    lines[n].steps[t] = unit.at(t)
