@@ -1,5 +1,5 @@
 # %% [markdown]
-# # 1. A tensor remembers
+# # 1. A number with a memory
 #
 # Question: how does a program that only multiplies and adds know its own derivative?
 #
@@ -11,15 +11,25 @@ import minitorch_rnn as mt
 
 x = mt.tensor(3.0, requires_grad=True)
 w = mt.tensor(0.5, requires_grad=True)
-y = (w * x).tanh() + x
+product = w * x
+bent = product.tanh()
+y = bent + x
 print(y)  # tensor(3.905..., op=add): the value, and the last operation
 
 # %% [markdown]
-# By hand: dy/dw = (1 - tanh²(w x)) x, and dy/dx = (1 - tanh²(w x)) w + 1. Note the **addition** in
-# dy/dx: x is used twice, and what arrives on both ways is added up.
+# By hand: dy/dw = (1 - tanh²(w x)) x, and dy/dx = (1 - tanh²(w x)) w + 1. Here is the walk that
+# finds them, one number at a time. `=` is the first gradient to come somewhere, `+=` a later one.
+# Note the **addition** at x: it is used twice, and what arrives on both ways is added up.
 
 # %%
-y.backward()
+names = {id(x): "x", id(w): "w", id(product): "w x", id(bent): "tanh(w x)", id(y): "y"}
+for step in y.backward_steps():
+    print(f"{names[id(step.tensor)]} has dy/d… = {step.gradient.item():.4f}")
+    for sent in step.contributions:
+        how = "+=" if sent.added else "="
+        print(f"    sends to {names[id(sent.tensor)]} {how} {sent.gradient.item():.4f}")
+
+# %%
 slope = 1 - (w * x).tanh().item() ** 2
 print(w.grad.item(), slope * 3.0)
 print(x.grad.item(), slope * 0.5 + 1)

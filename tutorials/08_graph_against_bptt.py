@@ -1,5 +1,5 @@
 # %% [markdown]
-# # 2. Backpropagation through time
+# # 8. The graph against backpropagation through time
 #
 # Question: a recurrent network uses the same weight at every step. What is the gradient of a weight
 # that is used T times?

@@ -1,11 +1,10 @@
 # %% [markdown]
-# # 4. A network is a column
+# # 9. Blocked, truncated and full gradients
 #
-# Question: Jordan, Elman and the "RNN" of every library look alike. What is the difference, and can
-# one program send gradients through all of them?
+# Question: Jordan, Elman and the "RNN" of every library look alike. What is the difference?
 #
-# Answer: a recurrent network is one column of nodes, repeated in time. Edges have a delay, and a
-# gradient that is full or blocked. That is all BPTT needs to know.
+# Answer: not what they compute, but how far the error may go back. Edges of a column have a delay,
+# and a gradient that is full or blocked.
 
 # %%
 import numpy as np
@@ -33,9 +32,15 @@ blocked, full = (
     mt.bptt.column.backward(column, params, trace, dY).parameters["weight.h(t-1)->h"].ravel()
     for column in (elman, elman.unblocked())
 )
-cosine = blocked @ full / (np.linalg.norm(blocked) * np.linalg.norm(full))
-print(f"angle between the two gradients of Wc: {np.degrees(np.arccos(cosine)):.1f} degrees")
-assert 0 < cosine < 1
+
+
+def angle(a, b):
+    """Between two gradients, in degrees."""
+    return np.degrees(np.arccos(a @ b / (np.linalg.norm(a) * np.linalg.norm(b))))
+
+
+print(f"angle between the two gradients of Wc: {angle(blocked, full):.1f} degrees")
+assert 0 < angle(blocked, full) < 90
 
 # %% [markdown]
 # ## Which differences can see that?
@@ -48,10 +53,24 @@ print(agreement)
 assert agreement and agreement.frozen == "h(t-1)->h"
 
 # %% [markdown]
-# ## Truncation
+# ## In between: truncation
 # Three rules share the name "truncated BPTT". Which loss reaches which state?
 
 # %%
 for rule in (mt.column.chunked(3), mt.column.per_loss_window(2), mt.column.williams_peng(4, 2)):
     mt.column.explain_truncation(rule, 6)
     print()
+
+# %% [markdown]
+# A window of 0 steps is Elman's rule; a window as long as the sequence is the full gradient.
+# Between the two, the angle to the full gradient shrinks.
+
+# %%
+free = elman.unblocked()
+for k in range(T):
+    cut = mt.bptt.truncated.backward(free, params, trace, dY, mt.column.per_loss_window(k))
+    of_cut = cut.parameters["weight.h(t-1)->h"].ravel()
+    print(f"{k} steps back: {angle(of_cut, full) if k < T - 1 else 0:5.2f} degrees off")
+    if k == 0:
+        np.testing.assert_allclose(of_cut, blocked, rtol=1e-10)
+np.testing.assert_allclose(of_cut, full, rtol=1e-10)
