@@ -140,7 +140,17 @@ from minitorch_rnn.ops import (
 )
 
 if TYPE_CHECKING:
-    from minitorch_rnn import autograd, bptt, column, data, nn, numeric, optim, training
+    from minitorch_rnn import (
+        autograd,
+        bptt,
+        column,
+        data,
+        nn,
+        numeric,
+        optim,
+        teaching,
+        training,
+    )
     from minitorch_rnn.agreement import Agreement, verify
     from minitorch_rnn.serialization import load, save
 
@@ -160,12 +170,14 @@ __all__ = [
     "primitive", "prod", "rand", "randn", "relu", "remainder", "repeat", "reshape", "roll", "save",
     "set_default_dtype", "set_grad_enabled", "sigmoid", "sign", "sin", "softmax", "softplus",
     "split", "sqrt", "squeeze", "stack", "std", "subtract", "sum", "sum_to", "swapaxes",
-    "take_along_axis", "tan", "tanh", "tensor", "tile", "training", "transpose", "unsqueeze", "use",
-    "var", "verify", "where", "zeros", "zeros_like",
+    "take_along_axis", "tan", "tanh", "teaching", "tensor", "tile", "training", "transpose",
+    "unsqueeze", "use", "var", "verify", "where", "zeros", "zeros_like",
 ]  # fmt: skip
 
 # Rooms that are loaded at their first use: importing this package costs little more than NumPy.
-_ROOMS = {"autograd", "bptt", "column", "data", "nn", "numeric", "optim", "training"}
+_ROOMS = {
+    "autograd", "bptt", "column", "data", "nn", "numeric", "optim", "teaching", "training",
+}  # fmt: skip
 _MEMBERS = {  # and names of rooms that are shown here
     "Agreement": "agreement", "verify": "agreement", "load": "serialization",
     "save": "serialization",

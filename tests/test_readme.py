@@ -2,10 +2,12 @@
 
 import pathlib
 import re
+import shlex
 import tomllib
 from functools import reduce
 
 import minitorch_rnn
+from minitorch_rnn import cli, teaching
 
 ROOT = pathlib.Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -38,6 +40,31 @@ def test_the_python_examples_of_the_readme_run(tmp_path, monkeypatch):
     assert examples
     for example in examples:
         exec(compile(example, "README.md", "exec"), {})
+
+
+def test_the_commands_for_learning_run(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (block,) = [block for block in blocks("sh") if "minitorch-rnn draw" in block]
+    for line in block.splitlines():
+        program, *arguments = shlex.split(line, comments=True)
+        assert program == ".venv/bin/minitorch-rnn"
+        assert cli.main(arguments) == 0, line
+        assert capsys.readouterr().out.strip()
+    written = {path.suffix for path in tmp_path.rglob("*") if path.is_file()}
+    assert written == {".html", ".py", ".svg", ".tex"}
+
+
+def test_there_are_as_many_exercises_and_tutorials_as_it_says():
+    numbers = {"thirteen": 13, "eighteen": 18}
+    exercises = re.search(r"\[(\w+) exercises\]", README)[1]
+    tutorials = re.search(r"course\]\(tutorials\) of (\w+) tutorials", " ".join(README.split()))[1]
+    assert numbers[exercises] == len(teaching.exercises.NAMES)
+    assert numbers[tutorials] == len(list((ROOT / "tutorials").glob("*.py")))
+
+
+def test_the_picture_is_what_draw_makes_of_the_network():
+    picture = teaching.draw(minitorch_rnn.column.state_space(2, 3, 2), T=4).svg()
+    assert (ROOT / "tutorials" / "state-space.svg").read_text(encoding="utf-8") == picture
 
 
 def test_the_column_of_the_readme_is_one():

@@ -46,6 +46,37 @@ print(f"first over last: {vanishing:.0e}, {kept:.1f}, {exploding:.0e}")
 assert vanishing < 1e-3 and exploding > 10 * kept
 
 # %% [markdown]
+# ## The whole account
+# That was one loss. The ledger of a backward pass has them all: what each loss Div(t) sends to each
+# state h(t'), and what every time step adds to the gradient of a weight. Three recurrent weights,
+# with inputs so small that tanh does not bend them:
+
+# %%
+from minitorch_rnn.teaching import ledger  # noqa: E402
+
+column = mt.column.state_space(2, 8, 1)
+rng = np.random.default_rng(0)
+x, D = rng.normal(size=(T, 1, 2)), rng.normal(size=(T, 1, 1))
+accounts = {}
+for scale in (0.5, 1.0, 1.2):
+    params = mt.nn.ColumnNetwork(column, rng=np.random.default_rng(1)).state_dict()
+    rotation, _ = np.linalg.qr(np.random.default_rng(2).normal(size=(8, 8)))
+    params["weight.h1(t-1)->h1"], params["bias.h1"] = scale * rotation, np.zeros(8)
+    accounts[scale] = ledger(column, 1e-4 * x, D, params=params)
+    print(f"scale {scale}\n{accounts[scale]}\n")
+
+# %% [markdown]
+# What all steps add is the gradient, to the last digit. In a notebook the picture shows the rest at
+# a glance: losses from top to bottom, states from left to right, a shade for a factor of ten.
+
+# %%
+account = accounts[0.5]
+total = account.contributions["weight.h1(t-1)->h1"].sum(axis=0)
+print(np.abs(total).max().round(4))
+assert account.reach["h1"][T - 1, 0] < 1e-6 * account.reach["h1"][T - 1, T - 1]
+account.picture()
+
+# %% [markdown]
 # ## The cell of an LSTM
 # Its gates are products of sigmoids, and sigmoids are below 1. Why does it remember longer? The
 # cell is carried on by c(t) = f(t) c(t-1) + i(t) g(t). On that way the gradient meets no matrix and

@@ -42,6 +42,24 @@ print(column)
 print(column.parameter_count, "numbers are learned:", ", ".join(column.shapes))
 
 # %% [markdown]
+# ## What does it look like?
+# Dashed is blocked; the labels t-1 and t-3 are delays.
+
+# %%
+mt.teaching.draw(column)
+
+# %% [markdown]
+# ## What does its backpropagation through time look like?
+# Written out as a teacher would write it on the board. The file runs on NumPy alone; these are the
+# lines of its sweep back through time.
+
+# %%
+answer = mt.teaching.derive(column)
+sweep = answer.source[answer.source.index("    for t in reversed") :]
+print("\n".join(sweep.splitlines()[:24]))
+assert "dW_fast_fast" in sweep
+
+# %% [markdown]
 # ## Is its gradient right?
 # The graph, the general BPTT, differences, the complex step and forward mode are asked.
 

@@ -7,14 +7,15 @@ import sys
 from collections.abc import Sequence
 
 from minitorch_rnn import __version__
-from minitorch_rnn.cli import check, sample, train
+from minitorch_rnn.cli import check, derive, draw, exercise, explain, ledger, sample, train
 from minitorch_rnn.errors import BackendError, ColumnError, DataError, NonFiniteError, RunError
 
 __all__ = ["main", "parser"]
 
 _DESCRIPTION = """\
-Recurrent networks whose gradients you can check: train one on text, let it write, and compare
-its gradients with backpropagation through time as the lecture defines it."""
+Recurrent networks whose gradients you can check, see and derive: train one on text, compare its
+gradients with backpropagation through time as the lecture defines it, step through them, and
+learn to write them by exercises that name your mistake."""
 
 _EXAMPLES = """\
 examples:
@@ -24,6 +25,11 @@ examples:
   minitorch-rnn check                          do graph, slides, differences and PyTorch agree?
   minitorch-rnn check --network elman jordan   of these networks of the lecture
   minitorch-rnn check --random 100             of 100 networks that nobody thought of
+  minitorch-rnn draw elman                     a network of the lecture as pictures
+  minitorch-rnn explain state-space            a page that steps through forward and backward
+  minitorch-rnn ledger state-space --steps 50  which step contributes what; what vanishes
+  minitorch-rnn derive narx                    its backpropagation through time as NumPy code
+  minitorch-rnn exercise list                  write a backward pass; be told what is wrong
 
 exit status: 0 done, 1 failed (the message says why), 2 wrong usage, 130 interrupted"""
 
@@ -38,7 +44,7 @@ def parser() -> argparse.ArgumentParser:
     )
     top.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     commands = top.add_subparsers(metavar="COMMAND", required=True)
-    for command in (train, sample, check):
+    for command in (train, sample, check, draw, explain, ledger, derive, exercise):
         command.add_to(commands)
     return top
 

@@ -1,6 +1,7 @@
 """Option types that refuse a wrong value with one line, networks by name, and colour."""
 
 import argparse
+import difflib
 import inspect
 import json
 import math
@@ -54,9 +55,7 @@ def coloured(text: str, colour: str) -> str:
 
 def add_network(command: Any) -> None:
     """The options that choose a network: by name with its sizes, or a file."""
-    command.add_argument(
-        "network", metavar="NETWORK", nargs="?", choices=COLUMNS, help=f"of {', '.join(COLUMNS)}"
-    )
+    command.add_argument("network", metavar="NETWORK", nargs="?", help=f"of {', '.join(COLUMNS)}")
     command.add_argument("--spec", metavar="FILE", help="a column of your own, as JSON, instead")
     command.add_argument("--inputs", type=count, metavar="I", help="size of x (2)")
     command.add_argument("--hidden", type=count, metavar="H", help="size of hidden layers (3)")
@@ -76,12 +75,17 @@ def network_of(options: argparse.Namespace) -> Column:
         DataError: if the file cannot be read.
     """
     if (options.network is None) == (options.spec is None):
-        options.wrong_usage("one NETWORK is needed, or --spec FILE")
+        came = "neither came" if options.spec is None else "both came"
+        options.wrong_usage(f"a NETWORK is needed or --spec FILE; {came}")
     sizes = [options.inputs, options.hidden, options.outputs]
     if options.spec is not None:
         if options.set or any(sizes):
             options.wrong_usage("--spec brings its own sizes; leave out --inputs … and --set")
         return column_of(options.spec)
+    if options.network not in COLUMNS:
+        close = difflib.get_close_matches(options.network.lower(), COLUMNS, n=1)
+        hint = f"did you mean {close[0]}?" if close else f"known are {', '.join(COLUMNS)}"
+        options.wrong_usage(f"there is no network {options.network!r}; {hint}")
     make = COLUMNS[options.network]
     given = dict(_setting(text, make, options) for text in options.set)
     return make(*(size or usual for size, usual in zip(sizes, (2, 3, 2), strict=True)), **given)

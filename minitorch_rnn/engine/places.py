@@ -139,13 +139,18 @@ class record_places(Watcher):
         self._paths = {} if model is None else {id(m): name for name, m in model.named_modules()}
         self._model = model  # alive, so that no other object has the id of one of its parts
         self._found: dict[int, Place] = {}
+        self._before: list[int | None] = []  # of each time it was entered
 
     def __enter__(self) -> record_places:
-        watch(self)
+        if not self._before:
+            watch(self)
+        self._before.append(current_step())
         return self
 
     def __exit__(self, *error: object) -> None:
-        unwatch(self)
+        restore_step(self._before.pop())
+        if not self._before:
+            unwatch(self)
 
     def recorded(self, index: int) -> None:
         """Note the place of what was just made."""

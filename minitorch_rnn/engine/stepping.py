@@ -21,6 +21,11 @@ class Step(NamedTuple):
             of a scan has a tuple: of each of its outputs, None where none came.
         contributions: what the tensor's operation sends to those of its inputs that need it; none
             from a leaf.
+
+    >>> import minitorch_rnn as mt
+    >>> x = mt.tensor(0.0, requires_grad=True)
+    >>> [(step.operation, step.gradient.item()) for step in x.exp().sum().backward_steps()]
+    [('sum', 1.0), ('exp', 1.0), (None, 1.0)]
     """
 
     tensor: Tensor

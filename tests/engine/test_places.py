@@ -79,6 +79,24 @@ def test_blocks_nest_and_each_notes_what_it_sees():
     assert inner.of(a) is None and outer.of(a) is not None
 
 
+def test_a_loop_that_an_error_left_leaves_no_time_step_behind():
+    with record_places() as places:
+        steps = mt.autograd.time_steps(range(3))  # kept, as a debugger keeps the frames of an error
+        next(steps)
+    assert engine_places.current_step() is None
+    with places:
+        outside = mt.ones(1, requires_grad=True) * 2
+    assert places.of(outside) == Place(None, ())
+
+
+def test_the_same_places_may_be_entered_again_inside():
+    with record_places() as places:
+        with places:
+            pass
+        y = mt.ones(1, requires_grad=True) * 2
+    assert places.of(y) is not None and not engine_places.watchers
+
+
 def test_it_goes_together_with_anomaly_mode():
     with record_places() as places, mt.autograd.detect_anomaly():
         for _ in mt.autograd.time_steps(range(2)):
