@@ -7,7 +7,7 @@ from minitorch_rnn.teaching.draw import draw, draw_graph
 from minitorch_rnn.teaching.explain import Page, explain
 from minitorch_rnn.teaching.ledger import Ledger, ledger
 from minitorch_rnn.teaching.pictures import Picture
-from minitorch_rnn.teaching.pictures.graph_nodes import graph_table
+from minitorch_rnn.teaching.pictures.graphs import graph_table
 from minitorch_rnn.teaching.recording import Recording, record
 from minitorch_rnn.teaching.scalar import Scalar
 from minitorch_rnn.teaching.scalar_rnn import compare_scalars

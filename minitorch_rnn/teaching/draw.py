@@ -5,10 +5,9 @@ from __future__ import annotations
 from minitorch_rnn.column import Column
 from minitorch_rnn.column.validation import whole
 from minitorch_rnn.errors import ColumnError
-from minitorch_rnn.teaching.pictures.graph import draw_graph
-from minitorch_rnn.teaching.pictures.picture import Picture
-from minitorch_rnn.teaching.pictures.rolled import draw_rolled
-from minitorch_rnn.teaching.pictures.unrolled import draw_unrolled
+from minitorch_rnn.teaching.pictures import Picture
+from minitorch_rnn.teaching.pictures.columns import draw_rolled, draw_unrolled
+from minitorch_rnn.teaching.pictures.graphs import draw_graph
 
 __all__ = ["draw", "draw_graph"]
 

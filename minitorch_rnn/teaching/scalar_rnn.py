@@ -16,7 +16,7 @@ import numpy as np
 from minitorch_rnn import ops
 from minitorch_rnn.column.validation import whole
 from minitorch_rnn.engine import Tensor
-from minitorch_rnn.teaching.pictures.graph_nodes import operations
+from minitorch_rnn.teaching.pictures.graphs.nodes import operations
 from minitorch_rnn.teaching.scalar import Scalar
 
 __all__ = ["ScalarsAndTensors", "compare_scalars"]

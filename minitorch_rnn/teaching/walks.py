@@ -20,7 +20,7 @@ from minitorch_rnn.autograd import grad
 from minitorch_rnn.engine import Tensor, constant, raw, seed_of
 from minitorch_rnn.engine.walk import whole
 from minitorch_rnn.errors import GraphError
-from minitorch_rnn.teaching.pictures.graph_nodes import operations
+from minitorch_rnn.teaching.pictures.graphs.nodes import operations
 
 __all__ = ["Comparison", "Walk", "by_paths", "compare_walks", "first_come", "newest_first"]
 

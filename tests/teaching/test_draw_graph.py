@@ -11,10 +11,10 @@ import pytest
 
 import minitorch_rnn as mt
 from minitorch_rnn.errors import DTypeError, GraphError
-from minitorch_rnn.teaching.pictures.graph import draw_graph
-from minitorch_rnn.teaching.pictures.graph_folding import folded
-from minitorch_rnn.teaching.pictures.graph_layout import Size, laid_out
-from minitorch_rnn.teaching.pictures.graph_nodes import graph_of, graph_table
+from minitorch_rnn.teaching.pictures.graphs.drawing import draw_graph
+from minitorch_rnn.teaching.pictures.graphs.folding import folded
+from minitorch_rnn.teaching.pictures.graphs.layout import Size, laid_out
+from minitorch_rnn.teaching.pictures.graphs.nodes import graph_of, graph_table
 from minitorch_rnn.teaching.pictures.shapes import Path, Rectangle
 
 

@@ -9,8 +9,8 @@ from typing import NamedTuple
 from minitorch_rnn.column import Column
 from minitorch_rnn.column.validation import whole
 from minitorch_rnn.teaching.pictures.colours import FAINT, INK
-from minitorch_rnn.teaching.pictures.legend import caption
-from minitorch_rnn.teaching.pictures.looks import (
+from minitorch_rnn.teaching.pictures.columns.legend import caption
+from minitorch_rnn.teaching.pictures.columns.looks import (
     Label,
     colours_of,
     draw_label,
@@ -19,9 +19,9 @@ from minitorch_rnn.teaching.pictures.looks import (
     fixed_label,
     kind_of,
 )
+from minitorch_rnn.teaching.pictures.columns.plan import Link, Plan, plan
 from minitorch_rnn.teaching.pictures.metrics import text_width
 from minitorch_rnn.teaching.pictures.picture import Picture
-from minitorch_rnn.teaching.pictures.plan import Link, Plan, plan
 from minitorch_rnn.teaching.pictures.shapes import Point
 
 __all__ = ["draw_unrolled"]

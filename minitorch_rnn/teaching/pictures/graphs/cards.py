@@ -12,8 +12,8 @@ import numpy as np
 from minitorch_rnn import backend
 from minitorch_rnn.engine import Tensor
 from minitorch_rnn.nn import Module
-from minitorch_rnn.teaching.pictures.graph_folding import Group
-from minitorch_rnn.teaching.pictures.graph_nodes import Graph, bytes_text
+from minitorch_rnn.teaching.pictures.graphs.folding import Group
+from minitorch_rnn.teaching.pictures.graphs.nodes import Graph, bytes_text
 
 __all__ = ["Card", "Chip", "card_of", "chip_of", "names_of"]
 

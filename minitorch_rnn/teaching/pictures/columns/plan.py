@@ -9,11 +9,11 @@ import numpy as np
 
 from minitorch_rnn.column import Column, Edge
 from minitorch_rnn.errors import ColumnError
-from minitorch_rnn.teaching.pictures.ground import CELL, Ground
-from minitorch_rnn.teaching.pictures.looks import HEIGHT, LABEL, Label, kind_of, node_width
+from minitorch_rnn.teaching.pictures.columns.ground import CELL, Ground
+from minitorch_rnn.teaching.pictures.columns.looks import HEIGHT, LABEL, Label, kind_of, node_width
+from minitorch_rnn.teaching.pictures.columns.places import places
+from minitorch_rnn.teaching.pictures.columns.routes import Route, lay
 from minitorch_rnn.teaching.pictures.metrics import text_width
-from minitorch_rnn.teaching.pictures.places import places
-from minitorch_rnn.teaching.pictures.routes import Route, lay
 from minitorch_rnn.teaching.pictures.shapes import Box, Point
 
 __all__ = ["Link", "Plan", "plan"]

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from minitorch_rnn.teaching.pictures.looks import HEXAGON_TIP
+from minitorch_rnn.teaching.pictures.columns.looks import HEXAGON_TIP
 from minitorch_rnn.teaching.pictures.shapes import Box, Point
 
 __all__ = ["Ways", "arcs", "around", "straight"]

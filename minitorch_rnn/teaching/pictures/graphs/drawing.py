@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from minitorch_rnn.teaching.pictures.colours import FAINT, INK, LOOKS, PAPER
-from minitorch_rnn.teaching.pictures.graph_cards import Card, Chip, card_of, chip_of, names_of
-from minitorch_rnn.teaching.pictures.graph_folding import folded
-from minitorch_rnn.teaching.pictures.graph_layout import Size, laid_out
-from minitorch_rnn.teaching.pictures.graph_nodes import bytes_text, graph_of
+from minitorch_rnn.teaching.pictures.graphs.cards import Card, Chip, card_of, chip_of, names_of
+from minitorch_rnn.teaching.pictures.graphs.folding import folded
+from minitorch_rnn.teaching.pictures.graphs.layout import Size, laid_out
+from minitorch_rnn.teaching.pictures.graphs.nodes import bytes_text, graph_of
 from minitorch_rnn.teaching.pictures.picture import Picture, text_width
 
 __all__ = ["draw_graph"]

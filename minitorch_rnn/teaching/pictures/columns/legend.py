@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from minitorch_rnn.column import Column
 from minitorch_rnn.teaching.pictures.colours import FIXED, INK, LOOKS
-from minitorch_rnn.teaching.pictures.looks import Label, colours_of, draw_node, kind_of
+from minitorch_rnn.teaching.pictures.columns.looks import Label, colours_of, draw_node, kind_of
 from minitorch_rnn.teaching.pictures.metrics import text_width
 from minitorch_rnn.teaching.pictures.picture import MARGIN, Picture
 from minitorch_rnn.teaching.pictures.shapes import Box

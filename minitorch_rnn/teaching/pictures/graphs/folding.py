@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from minitorch_rnn.errors import GraphError
-from minitorch_rnn.teaching.pictures.graph_nodes import Graph
+from minitorch_rnn.teaching.pictures.graphs.nodes import Graph
 
 __all__ = ["Group", "folded"]
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from minitorch_rnn.column import Activation, Column, Edge
-from minitorch_rnn.teaching.pictures.legend import caption
-from minitorch_rnn.teaching.pictures.looks import (
+from minitorch_rnn.teaching.pictures.columns.legend import caption
+from minitorch_rnn.teaching.pictures.columns.looks import (
     Label,
     colours_of,
     draw_label,
@@ -13,8 +13,8 @@ from minitorch_rnn.teaching.pictures.looks import (
     fixed_label,
     kind_of,
 )
+from minitorch_rnn.teaching.pictures.columns.plan import plan
 from minitorch_rnn.teaching.pictures.picture import Picture
-from minitorch_rnn.teaching.pictures.plan import plan
 
 __all__ = ["draw_rolled"]
 

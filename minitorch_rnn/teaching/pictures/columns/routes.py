@@ -7,9 +7,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from minitorch_rnn.teaching.pictures.ground import Ground
+from minitorch_rnn.teaching.pictures.columns.ground import Ground
+from minitorch_rnn.teaching.pictures.columns.ways import Ways, arcs, around, straight
 from minitorch_rnn.teaching.pictures.shapes import Box, Point
-from minitorch_rnn.teaching.pictures.ways import Ways, arcs, around, straight
 
 __all__ = ["Route", "lay"]
 
