@@ -42,7 +42,7 @@ LONG = Column(
 NAMED = {name: make(5, 3, 6) for name, make in COLUMNS.items()}
 NAMED["state-space of three layers"] = state_space(2, 3, 1, layers=3)
 NAMED["odd names"] = LONG
-DRAWN = {f"random {n}": draw_column(np.random.default_rng([7, n])) for n in range(50)}
+DRAWN = {f"random {n}": draw_column(np.random.default_rng([7, n])) for n in range(30)}
 SUBJECTS = NAMED | DRAWN
 # Every column rolled and over four steps; those with a name also over one, and folded.
 CASES = [
