@@ -20,21 +20,9 @@ _PARTS = {
 }  # fmt: skip
 
 
-def _case(T, N, I, H, seed):
-    # Steps with errors of their own are T N sequences of one step, to which all weights are common.
-    cell = Column(
-        "cell",
-        (Input("x", I), Layer("h", H, history="given")),
-        (Edge("x", "h"), Edge("h", "h", 1)),
-        "h",
-    )
-    drawn = Drawn(cell, 1, T * N, seed)
-    W_ih, W_hh = (drawn.params[_PARTS[name]] for name in ("dW_ih", "dW_hh"))
-    b_ih = drawn_numbers(np.random.default_rng(seed), H)
-    x, before, delta = (
-        a.reshape(T, N, -1) for a in (drawn.inputs["x"], drawn.histories["h"], drawn.dY)
-    )
-    h = drawn.at("h").reshape(T, N, H)
+def _slips(delta, h, x, before, W_ih, W_hh):
+    """What known mistakes make of the gradients; the arrays are (T, N, ·)."""
+    T, N = delta.shape[:2]
     dz = delta * (1 - h * h)
     dW_ih, dW_hh, db = (
         np.array([dz[t].T @ a[t] for t in range(T)]) for a in (x, before, np.ones((T, N, 1)))
@@ -43,7 +31,7 @@ def _case(T, N, I, H, seed):
         "is assigned and not added to: one cell is used in every step, so `backward` is called T "
         "times and each call adds its part (+=)."
     )
-    slips = [
+    return [
         (f"The gradients of all weights: each {assigned}",
          {"dW_ih": dW_ih[0], "dW_hh": dW_hh[0], "db_ih": db[0, :, 0]}),
         (f"dW_ih {assigned}", {"dW_ih": dW_ih[0]}),
@@ -68,6 +56,23 @@ def _case(T, N, I, H, seed):
          {"db_ih": (delta * (1 - before * before)).sum((0, 1))}),
     ]  # fmt: skip
 
+
+def _case(T, N, I, H, seed):
+    # Steps with errors of their own are T N sequences of one step, to which all weights are common.
+    cell = Column(
+        "cell",
+        (Input("x", I), Layer("h", H, history="given")),
+        (Edge("x", "h"), Edge("h", "h", 1)),
+        "h",
+    )
+    drawn = Drawn(cell, 1, T * N, seed)
+    W_ih, W_hh = (drawn.params[_PARTS[name]] for name in ("dW_ih", "dW_hh"))
+    b_ih = drawn_numbers(np.random.default_rng(seed), H)
+    x, before, delta = (
+        a.reshape(T, N, -1) for a in (drawn.inputs["x"], drawn.histories["h"], drawn.dY)
+    )
+    h = drawn.at("h").reshape(T, N, H)
+
     def as_student(name, true):
         shaped = step(name, true)
         return shaped.reshape(T, N, -1) if name.startswith(("input.", "history.")) else shaped
@@ -82,7 +87,7 @@ def _case(T, N, I, H, seed):
         sizes(T=T, N=N, I=I, H=H),
         _PARTS,
         as_student=as_student,
-        slips=slips,
+        slips=_slips(delta, h, x, before, W_ih, W_hh),
     )
 
 
