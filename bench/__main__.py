@@ -18,6 +18,7 @@ SUBJECTS = {
     "layers": "bench.layers", "operations": "bench.operations", "chain": "bench.chain",
     "training": "bench.training", "memory": "bench.memory", "gradcheck": "bench.gradcheck",
     "explicit": "bench.explicit", "import": "bench.importing", "safety": "bench.safety",
+    "distributed": "bench.distributed",
 }  # fmt: skip
 ON_A_GPU = {"gpu": "bench.gpu"}
 BESIDE_A_GPU = 8  # threads of the host: peers launch from several, and the CPU is to do its best

@@ -1,13 +1,12 @@
 """The whole job of `minitorch-rnn train`, beside the same job in PyTorch.
 
-Text and options are the command's defaults. Ours is `training.train`, which the command calls;
+Text and options are the command's defaults. Ours is the `Trainer` that the command runs;
 PyTorch's is the loop that one writes there: one-hot characters looked up in the identity matrix,
 `nn.RNN`, `nn.Linear`, `cross_entropy`, `clip_grad_norm_` and `optim.Adam`. Both begin with the same
 weights and the same characters, and the losses of all steps are compared. Making the model and the
 optimiser is part of the job; reading the text is not.
 """
 
-import argparse
 import itertools
 from collections.abc import Callable
 from typing import NamedTuple
@@ -17,8 +16,11 @@ import numpy as np
 from bench.measure import interleaved
 from bench.record import Comparison, Timing
 from bench.surroundings import version
-from minitorch_rnn import cli, data, training
-from minitorch_rnn.cli.train import _optimizer as optimizer_of
+from minitorch_rnn import cli, data, optim
+from minitorch_rnn.cli.flags import config_of
+from minitorch_rnn.data import Streams, Vocabulary
+from minitorch_rnn.training.session import trainer_of
+from minitorch_rnn.training.tasks.text import CharacterModel, CharacterTask, TextConfig
 
 STEPS = 20
 TOLERANCE = 1e-3  # of a loss: float32, and every step goes on from where the last one ended
@@ -28,37 +30,35 @@ class Job(NamedTuple):
     """What is trained, and on what.
 
     Attributes:
-        options: of `minitorch-rnn train`.
+        config: the options of `minitorch-rnn train`.
         vocabulary, streams: of the text, as the command makes them.
         steps: how many are taken.
     """
 
-    options: argparse.Namespace
-    vocabulary: data.Vocabulary
-    streams: data.Streams
+    config: TextConfig
+    vocabulary: Vocabulary
+    streams: Streams
     steps: int = STEPS
 
     @classmethod
     def of(cls, text: str, arguments: tuple[str, ...] = (), steps: int = STEPS) -> "Job":
         """The job of the command with these arguments, on another text."""
         options = cli.parser().parse_args(["train", *arguments])
-        vocabulary = data.Vocabulary.of(text)
-        streams, _ = data.Streams.with_held_out(
-            vocabulary.encode(text), options.batch, options.sequence
-        )
-        return cls(options, vocabulary, streams, steps)
+        config = config_of("text", options, {}, "")
+        assert isinstance(config, TextConfig)
+        vocabulary = Vocabulary.of(text)
+        streams, _ = Streams.with_held_out(vocabulary.encode(text), config.batch, config.sequence)
+        return cls(config, vocabulary, streams, steps)
 
-    def model(self) -> training.CharacterModel:
+    def model(self) -> CharacterModel:
         """The model with the weights that both begin with."""
-        o, rng = self.options, np.random.default_rng(self.options.seed)
-        return training.CharacterModel(
-            self.vocabulary, o.hidden, o.layers, o.nonlinearity, o.dtype, rng
-        )
+        o, rng = self.config, np.random.default_rng(self.config.seed)
+        return CharacterModel(self.vocabulary, o.hidden, o.layers, o.nonlinearity, o.dtype, rng)
 
     @property
     def characters(self) -> int:
         """In one step."""
-        return int(self.options.batch * self.options.sequence)
+        return int(self.config.batch * self.config.sequence)
 
 
 def run(rounds: int) -> Comparison:
@@ -77,7 +77,7 @@ def run(rounds: int) -> Comparison:
         f"{name}: {job.characters / t.median:,.0f} characters per second"
         for name, t in steps.items()
     ]
-    o = job.options
+    o = job.config
     title = (
         f"one step of `minitorch-rnn train`: {o.layers} layer of H = {o.hidden}, B = {o.batch}, "
         f"T = {o.sequence}, {len(job.vocabulary)} characters, {o.optimizer}, {o.dtype}"
@@ -99,12 +99,13 @@ def agree(losses: dict[str, list[float]], tolerance: float = TOLERANCE) -> None:
 
 
 def ours(job: Job) -> Callable[[], list[float]]:
-    """What does the job by `training.train`, and returns its losses."""
+    """What does the job by the steps of `Trainer`, and returns its losses."""
 
     def train() -> list[float]:
-        model = job.model()
-        optimizer = optimizer_of(model, job.options)
-        return training.train(model, job.streams, optimizer, job.steps, job.options.clip).losses
+        task = CharacterTask(job.model(), lambda epoch: job.streams, None, None, job.config)
+        trainer = trainer_of(job.config, task)
+        taken = (trainer.take_step() for _ in range(job.steps))
+        return [step.loss.item() for step in taken if step is not None]
 
     return train
 
@@ -114,9 +115,9 @@ def pytorch(job: Job) -> Callable[[], list[float]]:
     import torch
     from torch.nn import functional
 
-    o, V, model = job.options, len(job.vocabulary), job.model()
+    o, V, model = job.config, len(job.vocabulary), job.model()
     dtype = getattr(torch, o.dtype)
-    (group,) = optimizer_of(model, o).param_groups
+    group = optim.Adam(model.parameters(), o.rate).param_groups[0]
     weights = [
         {name: torch.tensor(w) for name, w in part.state_dict().items()}
         for part in (model.network.rnn, model.network.output)
@@ -131,7 +132,8 @@ def pytorch(job: Job) -> Callable[[], list[float]]:
         optimizer = torch.optim.Adam(parameters, group["lr"], group["betas"], group["eps"])
         one_hot, state = torch.eye(V, dtype=dtype), None
         losses: list[float] = []
-        for inputs, targets in itertools.islice(job.streams.batches(), job.steps):
+        for inputs, targets, _, fresh in itertools.islice(itertools.cycle(job.streams), job.steps):
+            state = None if fresh else state
             states, state = rnn(one_hot[torch.from_numpy(inputs)], state)
             state = state.detach()
             logits = output(states).flatten(0, 1)

@@ -21,6 +21,8 @@ hypothesis.settings.load_profile("here")
 
 TORCH = importlib.util.find_spec("torch") is not None
 NEEDS_TORCH = "PyTorch is not installed (pip install torch)"
+MPI = importlib.util.find_spec("mpi4py") is not None
+NEEDS_MPI = "mpi4py is not installed (pip install -e '.[mpi]')"
 
 
 def installed(name):
@@ -57,6 +59,7 @@ def pytest_addoption(parser):
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "torch: compares with PyTorch; skipped where it is missing")
+    config.addinivalue_line("markers", "mpi: starts several processes by mpiexec")
     config.addinivalue_line(
         "markers", "compiler: compiles kernels for the host, with g++ or clang++"
     )
@@ -66,6 +69,8 @@ def pytest_collection_modifyitems(items):
     for item in items:
         if "torch" in item.keywords and not TORCH:
             item.add_marker(pytest.mark.skip(reason=NEEDS_TORCH))
+        if "mpi" in item.keywords and not MPI:
+            item.add_marker(pytest.mark.skip(reason=NEEDS_MPI))
         if "compiler" in item.keywords and not host_compiler.COMPILER:
             item.add_marker(pytest.mark.skip(reason=host_compiler.NEEDS_COMPILER))
 
@@ -74,6 +79,7 @@ def pytest_terminal_summary(terminalreporter):
     skipped = terminalreporter.stats.get("skipped", [])
     for what, reason in (
         ("parity tests with PyTorch", NEEDS_TORCH),
+        ("tests of several processes", NEEDS_MPI),
         ("tests that compile kernels", host_compiler.NEEDS_COMPILER),
     ):
         count = sum(reason in str(report.longrepr) for report in skipped)

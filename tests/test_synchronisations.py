@@ -19,6 +19,7 @@ from minitorch_rnn import data, nn, optim, training
 from minitorch_rnn.autograd import checkpoint, checkpoint_sequence, gradcheck
 from minitorch_rnn.errors import NonFiniteError
 from minitorch_rnn.optim import lr_scheduler
+from minitorch_rnn.training.tasks.text import CharacterModel, CharacterTask, TextConfig
 
 
 @pytest.fixture(autouse=True)
@@ -183,12 +184,34 @@ WILD = {"nonlinearity": "relu", "dtype": "float32"}
 TEXT = "the cat sat on the mat. " * 40
 
 
-def trained(steps, lr=1e-3, model=None, **options):
+class Kept(training.Callback):
+    """The steps, and every fifth loss as it is shown."""
+
+    def __init__(self, shows=False):
+        self.steps, self.told, self.shows = [], [], shows
+
+    def after_step(self, trainer, step):
+        self.steps.append(step)
+        if self.shows and step.number % 5 == 0:
+            self.told.append(f"{step.loss:.3f}")
+
+
+def task_of(model=None):
     vocabulary = data.Vocabulary.of(TEXT)
-    model = training.CharacterModel(vocabulary, 6, rng=np.random.default_rng(0), **model or {})
+    model = CharacterModel(vocabulary, 6, rng=np.random.default_rng(0), **model or {})
     streams = data.Streams.of(vocabulary.encode(TEXT), 4, 8)
-    optimizer = optim.SGD(model.parameters(), lr)
-    return training.train(model, streams, optimizer, steps, **options)
+    return CharacterTask(model, lambda epoch: streams, streams, None, TextConfig())
+
+
+def trained(steps, lr=1e-3, model=None, kept=None):
+    """As `Trainer.run`, but for the validation at its end."""
+    task, kept = task_of(model), kept or Kept()
+    trainer = training.Trainer(
+        task, optim.SGD(task.model.parameters(), lr), validate_every=10**6, max_norm=1e30
+    )
+    task.evaluate = lambda: {"bits_per_character": 0.0}
+    trainer.run(steps, callbacks=[kept])
+    return kept
 
 
 @pytest.fixture
@@ -201,9 +224,7 @@ def warm(waits):
 
 @pytest.mark.parametrize("steps, looks", [(10, 1), (50, 1), (51, 2), (120, 3)])
 def test_the_loop_looks_every_fifty_steps(steps, looks, warm, waits):
-    result = trained(steps)
-    assert waits.count == looks and len(result.losses) == steps
-    assert all(type(loss) is float for loss in result.losses)
+    assert len(trained(steps).steps) == steps and waits.count == looks
 
 
 def test_the_loop_brings_the_numbers_of_characters_to_the_device_and_no_more(warm, uploads):
@@ -213,22 +234,16 @@ def test_the_loop_brings_the_numbers_of_characters_to_the_device_and_no_more(war
 
 
 def test_the_loop_reads_a_loss_where_it_is_shown(warm, waits):
-    told = []
-
-    def show(progress):
-        if progress.step % 5 == 0:
-            told.append(f"{progress.loss:.3f}")
-
-    result = trained(20, after_step=show)
+    kept = trained(20, kept=Kept(shows=True))
     assert waits.count == 4 + 1
-    assert told == [f"{loss:.3f}" for loss in result.losses[4::5]]
+    assert kept.told == [f"{step.loss:.3f}" for step in kept.steps[4::5]]
 
 
 def test_what_is_not_finite_is_found_later_and_named_by_its_step(warm, waits):
-    taken = []
+    kept = Kept()
     with pytest.raises(NonFiniteError, match="the loss of step 2 is (nan|inf)"):
-        trained(120, 1e25, WILD, after_step=taken.append)
-    assert len(taken) == 49 and waits.count == 1
+        trained(120, 1e25, WILD, kept)
+    assert len(kept.steps) == 49
 
 
 def test_a_norm_that_is_not_finite_is_found_later_too(monkeypatch):
@@ -240,19 +255,10 @@ def test_a_norm_that_is_not_finite_is_found_later_too(monkeypatch):
         trained(3)
 
 
-def test_an_interrupted_loop_tells_the_losses_so_far(warm, waits):
-    def third(progress):
-        if progress.step == 3:
-            raise KeyboardInterrupt
-
-    result = trained(9, after_step=third)
-    assert (result.ended, len(result.losses), waits.count) == ("interrupt", 3, 1)
-
-
 def test_an_evaluation_reads_one_number(warm, waits):
-    vocabulary = data.Vocabulary.of(TEXT)
-    model = training.CharacterModel(vocabulary, 6)
-    training.evaluate(model, data.Streams.of(vocabulary.encode(TEXT), 4, 8))
+    task = task_of()
+    task._entropy = lambda: 0.0
+    task.evaluate()
     assert waits.count == 1
 
 

@@ -37,13 +37,20 @@ def _columns() -> dict[str, Callable[..., Column]]:
     found["jordan-average"] = functools.partial(jordan, average=True)
     found["bidirectional-2"] = functools.partial(bidirectional, layers=2)
 
-    def forced(network: Callable[..., Column], *sizes: int, **options: Any) -> Column:
-        return network(*sizes, **options).teacher_forced()
-
     for name, network in list(found.items()):
         if network(I, H, O).feedback:
-            found[name + _FORCED] = functools.partial(forced, network)
+            found[name + _FORCED] = _teacher_forced(network)
     return found
+
+
+def _teacher_forced(network: Callable[..., Column]) -> Callable[..., Column]:
+    """The network with the target fed back; it takes the same sizes and options."""
+
+    @functools.wraps(network)
+    def forced(*sizes: int, **options: Any) -> Column:
+        return network(*sizes, **options).teacher_forced()
+
+    return forced
 
 
 COLUMNS = _columns()
@@ -133,10 +140,11 @@ def _of_column(
     return verify(network, x, D, divergence, variant=variant)
 
 
-def draw_histories(network: ColumnNetwork, rng: np.random.Generator) -> None:
+def draw_histories(network: ColumnNetwork, rng: np.random.Generator, scale: float = 1.0) -> None:
     """Learned histories start at 0, where some mistakes cannot be seen; draw them."""
     for history in network.history.values():
-        history.update_(Tensor(rng.normal(size=history.shape), backend=history.backend))
+        values = rng.normal(scale=scale, size=history.shape)
+        history.update_(Tensor(values, backend=history.backend))
 
 
 def targets_for(

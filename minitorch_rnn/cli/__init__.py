@@ -7,13 +7,34 @@ import sys
 from collections.abc import Sequence
 
 from minitorch_rnn import __version__
-from minitorch_rnn.cli import check, derive, draw, exercise, explain, ledger, sample, train
-from minitorch_rnn.errors import BackendError, ColumnError, DataError, NonFiniteError, RunError
+from minitorch_rnn.cli import (
+    check,
+    derive,
+    draw,
+    evaluate,
+    exercise,
+    explain,
+    forecast,
+    ledger,
+    resume,
+    runs,
+    sample,
+    sweep,
+    train,
+)
+from minitorch_rnn.errors import (
+    BackendError,
+    CheckpointError,
+    ColumnError,
+    DataError,
+    NonFiniteError,
+    RunError,
+)
 
 __all__ = ["main", "parser"]
 
 _DESCRIPTION = """\
-Recurrent networks whose gradients you can check, see and derive: train one on text, compare its
+Recurrent networks whose gradients you can check, see and derive: train one, compare its
 gradients with backpropagation through time as the lecture defines it, step through them, and
 learn to write them by exercises that name your mistake."""
 
@@ -21,7 +42,12 @@ _EXAMPLES = """\
 examples:
   minitorch-rnn train                          a character model of Python's own source code
   minitorch-rnn train --text book.txt          the same of your text
+  minitorch-rnn train --task forecast          a forecast of the sunspots, drawn
+  minitorch-rnn resume                         go on after Ctrl-C or a crash, to the same bits
   minitorch-rnn sample --prompt 'def '         what the newest model writes
+  minitorch-rnn forecast --steps 20            how the newest series goes on
+  minitorch-rnn runs                           a table of past trainings
+  minitorch-rnn sweep grid.toml                many trainings side by side
   minitorch-rnn check                          do graph, slides, differences and PyTorch agree?
   minitorch-rnn check --network elman jordan   of these networks of the lecture
   minitorch-rnn check --random 100             of 100 networks that nobody thought of
@@ -34,6 +60,10 @@ examples:
 exit status: 0 done, 1 failed (the message says why), 2 wrong usage, 130 interrupted"""
 
 
+# Errors whose message says all.
+_TOLD = (BackendError, CheckpointError, ColumnError, DataError, NonFiniteError, RunError)
+
+
 def parser() -> argparse.ArgumentParser:
     """The parser of the whole command line."""
     top = argparse.ArgumentParser(
@@ -44,7 +74,10 @@ def parser() -> argparse.ArgumentParser:
     )
     top.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     commands = top.add_subparsers(metavar="COMMAND", required=True)
-    for command in (train, sample, check, draw, explain, ledger, derive, exercise):
+    for command in (
+        train, resume, sample, forecast, evaluate, runs, sweep,
+        check, draw, explain, ledger, derive, exercise,
+    ):  # fmt: skip
         command.add_to(commands)
     return top
 
@@ -57,7 +90,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         status = int(options.run(options))
         sys.stdout.flush()
         return status
-    except (BackendError, ColumnError, DataError, NonFiniteError, RunError) as error:
+    except _TOLD as error:
         print(f"minitorch-rnn: {error}", file=sys.stderr)
         return 1
     except MemoryError as error:

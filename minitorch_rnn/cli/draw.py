@@ -11,7 +11,6 @@ import numpy as np
 from minitorch_rnn.autograd import record_places
 from minitorch_rnn.cli.options import Commands, add_network, count, network_of
 from minitorch_rnn.column import Column
-from minitorch_rnn.errors import DataError
 from minitorch_rnn.nn import ColumnNetwork
 from minitorch_rnn.teaching.draw import draw, draw_graph
 from minitorch_rnn.teaching.pictures import Picture
@@ -63,27 +62,13 @@ def run(options: argparse.Namespace) -> int:
         path = pathlib.Path(options.out or f"{_file_name(column)}-{kind}.svg")
         if options.out and len(pictures) > 1:
             path = path.with_stem(f"{path.stem}-{kind}")
-        print(_saved(picture, path))
+        print(picture.save(path))
     return 0
 
 
 def _file_name(column: Column) -> str:
     """The name of a column, with - for what a file's name may not hold."""
     return "".join(c if c.isalnum() or c in "-_" else "-" for c in column.name)[:80] or "column"
-
-
-def _saved(picture: Picture, path: pathlib.Path) -> pathlib.Path:
-    try:
-        return picture.save(path)
-    except OSError as error:
-        raise DataError(f"{path}: the picture cannot be written: {error.strerror}.") from None
-    except ImportError:
-        raise DataError(
-            f"{path}: PNG needs matplotlib, which `pip install minitorch-rnn[app]` brings; "
-            "an .svg needs nothing."
-        ) from None
-    except ValueError as error:  # too large a PNG
-        raise DataError(f"{path}: {error}") from None
 
 
 def _graph(column: Column, T: int, fold: bool) -> Picture:

@@ -107,8 +107,7 @@ def column_of(path: str) -> Column:
 def _setting(text: str, make: Any, options: argparse.Namespace) -> tuple[str, Any]:
     """NAME=VALUE; the value as JSON where it is JSON, else as it stands."""
     name, equals, value = text.partition("=")
-    known = [p for p in inspect.signature(make.args[0] if _forced(make) else make).parameters]
-    known = known[3:]  # behind the sizes
+    known = list(inspect.signature(make).parameters)[3:]  # behind the sizes
     if not equals or name not in known:
         options.wrong_usage(
             f"--set {text}: {options.network} has the options {', '.join(known)}, as NAME=VALUE"
@@ -117,8 +116,3 @@ def _setting(text: str, make: Any, options: argparse.Namespace) -> tuple[str, An
         return name, json.loads(value.lower() if value in ("True", "False") else value)
     except ValueError:
         return name, value
-
-
-def _forced(make: Any) -> bool:
-    """Whether this is a network with the target fed back, which wraps the network itself."""
-    return getattr(getattr(make, "func", None), "__name__", "") == "forced"

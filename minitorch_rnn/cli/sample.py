@@ -5,8 +5,10 @@ import sys
 
 import numpy as np
 
-from minitorch_rnn import training
 from minitorch_rnn.cli.options import Commands, count, positive, seed
+from minitorch_rnn.errors import RunError
+from minitorch_rnn.training.run import Run, newest_run
+from minitorch_rnn.training.tasks import CharacterTask
 
 
 def add_to(commands: Commands) -> None:
@@ -31,7 +33,13 @@ def add_to(commands: Commands) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Print the prompt and what follows it."""
-    model, _ = training.load_run(options.folder or training.newest_run())
+    found = Run.open(options.folder or newest_run())
+    if found.record["task"] != CharacterTask.name:
+        raise RunError(
+            f"{found.folder}: is a run of --task {found.record['task']}, which writes no text; "
+            f"`minitorch-rnn evaluate {found.folder}` tells its figures."
+        )
+    model = found.task().model
     rng = np.random.default_rng(options.seed)
     letters = model.sample(options.prompt, options.length, options.temperature, rng)
     sys.stdout.write(options.prompt)

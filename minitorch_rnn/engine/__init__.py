@@ -1,6 +1,7 @@
 """The engine: Tensor, `primitive`, the backward walk and whether anything is recorded."""
 
 from minitorch_rnn.engine.anomaly import detect_anomaly, detects_anomalies
+from minitorch_rnn.engine.given import returned, seed_of
 from minitorch_rnn.engine.hooks import Handle
 from minitorch_rnn.engine.places import Place, record_places, scope, time_steps
 from minitorch_rnn.engine.primitive import (
@@ -23,7 +24,7 @@ from minitorch_rnn.engine.recording import (
 from minitorch_rnn.engine.staying import staying
 from minitorch_rnn.engine.stepping import Step, backward_steps
 from minitorch_rnn.engine.tensor import Parameter, Tensor, constant, tensor
-from minitorch_rnn.engine.walk import Contribution, Piece, backward, clone, returned, seed_of, walk
+from minitorch_rnn.engine.walk import Contribution, Piece, backward, clone, walk
 
 __all__ = [
     "Contribution", "Handle", "Op", "Parameter", "Piece", "Place", "REGISTRY", "Step", "Tensor",

@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from minitorch_rnn import backend
+from minitorch_rnn.engine.given import seed_of
 from minitorch_rnn.engine.primitive import raw
 from minitorch_rnn.engine.tensor import FREED, Tensor, constant
-from minitorch_rnn.engine.walk import Contribution, seed_of, steps, whole
+from minitorch_rnn.engine.walk import Contribution, steps, whole
 from minitorch_rnn.errors import GraphError
 
 
@@ -116,5 +117,5 @@ def backward_steps(
     """
     sent: list[Contribution] = []
     seeds = [seed_of(self, gradient)]
-    for tensor, total in steps([self], seeds, None, retain_graph, False, False, False, {}, sent):
+    for tensor, total in steps([self], seeds, None, retain_graph, found={}, sent=sent):
         yield Step(tensor, whole(total, tensor), tuple(sent))

@@ -10,11 +10,12 @@ from typing import Any, NamedTuple
 
 from minitorch_rnn import backend
 from minitorch_rnn.engine import places
-from minitorch_rnn.engine.primitive import mixed, primitive, raw
+from minitorch_rnn.engine.given import returned, seed_of
+from minitorch_rnn.engine.primitive import primitive, raw
 from minitorch_rnn.engine.recording import enable_grad, is_grad_enabled
 from minitorch_rnn.engine.staying import check_staying
 from minitorch_rnn.engine.tensor import FREED, Tensor, accumulate, constant, node
-from minitorch_rnn.errors import BackendError, GraphError, ShapeError
+from minitorch_rnn.errors import GraphError, ShapeError
 
 
 class Piece(NamedTuple):
@@ -50,40 +51,6 @@ class Contribution(NamedTuple):
     tensor: Tensor
     gradient: Any
     added: bool
-
-
-def seed_of(output: Tensor, gradient: Any, create_graph: bool = False) -> Any:
-    """The gradient that starts the walk at `output`; implied only for a scalar."""
-    if not isinstance(output, Tensor) or not output._tracked:
-        raise GraphError(
-            "backward: the output does not require a gradient: nothing it was computed from has "
-            "requires_grad=True, or it was computed under no_grad()."
-        )
-    data = output._data
-    if isinstance(gradient, Tensor) and not create_graph:
-        seed = gradient._data
-        if type(seed) is type(data) and seed.shape == data.shape and seed.dtype == data.dtype:
-            return seed
-    if gradient is None:
-        if data.size != 1:
-            raise GraphError(
-                f"backward: the output has shape {data.shape}, and a gradient is implied only for "
-                f"one element. Pass gradient= of shape {data.shape}, or reduce: y.sum().backward()."
-            )
-        return backend.namespace(data).ones(data.shape, dtype=data.dtype)
-    if create_graph and isinstance(gradient, Tensor):
-        seed = gradient
-    else:
-        seed = backend.plain("backward", raw(gradient), data.dtype)
-        if backend.backend_of(seed) is None:
-            seed = backend.namespace(data).asarray(seed, dtype=data.dtype)
-    if backend.backend_of(raw(seed)) is not backend.backend_of(data):
-        raise BackendError(mixed("backward", (output, seed)))
-    if seed.shape != data.shape:
-        raise ShapeError(
-            f"backward: gradient has shape {seed.shape}, but the output has shape {data.shape}."
-        )
-    return seed
 
 
 @primitive(lambda g, y, x: g)
@@ -142,7 +109,7 @@ def walk(
     and it does not matter what of those was freed.
     """
     found: dict[int, Tensor] = {}
-    for _ in steps(outputs, seeds, wanted, retain_graph, create_graph, stop, fresh, found):
+    for _ in steps(outputs, seeds, wanted, retain_graph, create_graph, stop, fresh, found=found):
         pass
     return found
 
@@ -151,10 +118,11 @@ def steps(
     outputs: Sequence[Tensor],
     seeds: Sequence[Any],
     wanted: dict[int, Tensor] | None,
-    retain_graph: bool | None,
-    create_graph: bool,
-    stop: bool,
-    fresh: bool,
+    retain_graph: bool | None = None,
+    create_graph: bool = False,
+    stop: bool = False,
+    fresh: bool = False,
+    *,
     found: dict[int, Tensor],
     sent: list[Contribution] | None = None,
 ) -> Iterator[tuple[Tensor, Any]]:
@@ -169,7 +137,7 @@ def steps(
     elif not is_grad_enabled():
         with enable_grad():
             yield from steps(
-                outputs, seeds, wanted, retain_graph, create_graph, stop, fresh, found, sent
+                outputs, seeds, wanted, retain_graph, True, stop, fresh, found=found, sent=sent
             )
         return
     retain = create_graph if retain_graph is None else retain_graph
@@ -329,30 +297,6 @@ def _after_hooks(y: Tensor, total: Any, create_graph: bool) -> Any:
         new = returned("hook", new, y)
         total = (new if create_graph else new._data).astype(y._data.dtype)
     return total
-
-
-def returned(who: str, gradient: Any, like: Any) -> Tensor:
-    """A gradient that a user's function gave for the tensor or array `like`, as a Tensor.
-
-    Raises:
-        GraphError: if it has another shape.
-        DTypeError: if it is complex, or is masked, and `like` is not.
-        BackendError: if it lives elsewhere.
-    """
-    array = raw(like)
-    owner = backend.backend_of(array)
-    assert owner is not None
-    given = backend.plain(who, raw(gradient), array.dtype)
-    if not isinstance(gradient, Tensor):
-        gradient = Tensor(given, backend=owner.name)
-    if gradient.shape != array.shape:
-        raise GraphError(
-            f"{who}: returned a gradient of shape {gradient.shape} for a tensor of shape "
-            f"{array.shape}."
-        )
-    if backend.backend_of(gradient._data) is not owner:
-        raise BackendError(mixed(who, (like, gradient)))
-    return gradient  # type: ignore[no-any-return]
 
 
 def _leading_to(

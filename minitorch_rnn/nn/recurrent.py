@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from functools import cache, partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -23,7 +23,7 @@ from minitorch_rnn.nn.sequences import (
     pad_sequence,
     unpad_sequence,
 )
-from minitorch_rnn.nn.steps import stepped
+from minitorch_rnn.nn.steps import Unrolled, stepped
 
 _WEIGHTS = ("weight_ih", "weight_hh", "bias_ih", "bias_hh", "weight_hr")
 
@@ -34,30 +34,6 @@ def _names(k: int, directions: int, projects: bool) -> tuple[str, ...]:
     layer, reverse = divmod(k, directions)
     suffix = f"_l{layer}{'_reverse' if reverse else ''}"
     return tuple([name + suffix for name in (_WEIGHTS if projects else _WEIGHTS[:4])])
-
-
-class Unrolled(NamedTuple):
-    """Every state of a recurrent layer as a node of the graph.
-
-    Attributes:
-        output, last: what calling the layer returns.
-        states: by name, "h" and for an LSTM "c": ``states["h"][k][t]`` is (B, H), the state at time
-            t of layer k, or of layer and direction, k = 2 l + direction, as in h_n. Beyond the end
-            of a short sequence it means nothing, and has no gradient.
-    """
-
-    output: Any
-    last: Any
-    states: dict[str, list[list[Tensor]]]
-
-    def retain_grad(self) -> Unrolled:
-        """Let every state keep its total gradient in `.grad` when a `backward` comes by."""
-        for layers in self.states.values():
-            for steps in layers:
-                for state in steps:
-                    if state.requires_grad:
-                        state.retain_grad()
-        return self
 
 
 class RNNBase(Module):

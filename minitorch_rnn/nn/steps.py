@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -12,6 +12,30 @@ from minitorch_rnn.engine import Tensor, raw, time_steps
 from minitorch_rnn.nn.cells import Cell
 
 States = tuple[Tensor, ...]
+
+
+class Unrolled(NamedTuple):
+    """Every state of a recurrent layer as a node of the graph.
+
+    Attributes:
+        output, last: what calling the layer returns.
+        states: by name, "h" and for an LSTM "c": ``states["h"][k][t]`` is (B, H), the state at time
+            t of layer k, or of layer and direction, k = 2 l + direction, as in h_n. Beyond the end
+            of a short sequence it means nothing, and has no gradient.
+    """
+
+    output: Any
+    last: Any
+    states: dict[str, list[list[Tensor]]]
+
+    def retain_grad(self) -> Unrolled:
+        """Let every state keep its total gradient in `.grad` when a `backward` comes by."""
+        for layers in self.states.values():
+            for steps in layers:
+                for state in steps:
+                    if state.requires_grad:
+                        state.retain_grad()
+        return self
 
 
 def stepped(

@@ -1,10 +1,14 @@
-"""Training: the loop, the character model it trains, and the folder a run leaves behind."""
+"""Training: the loop, what is trained, the folder a run leaves behind, and several processes."""
 
-from minitorch_rnn.training.character import CharacterModel
-from minitorch_rnn.training.loop import Progress, Result, evaluate, train
-from minitorch_rnn.training.run import load_run, new_folder, newest_run, save_run
+from minitorch_rnn.training.callback import Callback, Step
+from minitorch_rnn.training.checkpoints import Checkpoints
+from minitorch_rnn.training.config import Config
+from minitorch_rnn.training.run import Run, newest_run
+from minitorch_rnn.training.session import Outcome, resume, start
+from minitorch_rnn.training.task import Task
+from minitorch_rnn.training.trainer import Best, Trainer
 
 __all__ = [
-    "CharacterModel", "Progress", "Result", "evaluate", "load_run", "new_folder", "newest_run",
-    "save_run", "train",
+    "Best", "Callback", "Checkpoints", "Config", "Outcome", "Run", "Step", "Task", "Trainer",
+    "newest_run", "resume", "start",
 ]  # fmt: skip

@@ -1,18 +1,263 @@
-"""The folder a run leaves behind: weights.safetensors, config.json and loss.png."""
+"""Run: the folder of a training, with its options, its record, its weights and its lock."""
 
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import datetime
+import hashlib
 import json
 import os
 import pathlib
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-import numpy as np
+from minitorch_rnn import __version__
+from minitorch_rnn.errors import CheckpointError, DataError, RunError, StateError
+from minitorch_rnn.serialization import load, needs_app, write_whole
+from minitorch_rnn.training.checkpoints import WEIGHTS, is_temporary, tidy
+from minitorch_rnn.training.config import Config, read
+from minitorch_rnn.training.task import Task
+from minitorch_rnn.training.tasks import task_of
 
-from minitorch_rnn.data import Vocabulary
-from minitorch_rnn.errors import RunError, StateError
-from minitorch_rnn.serialization import load, needs_app, save, write_whole
-from minitorch_rnn.training.character import CharacterModel
+RECORD, CONFIG, LOCK = "run.json", "config.toml", ".lock"
+_FORMAT = 1
 
-WEIGHTS, CONFIG, CURVE = "weights.safetensors", "config.json", "loss.png"
+
+class Run:
+    """A training as its folder tells it.
+
+        run.json               task, options, facts about the data, figures, how it ended
+        config.toml            the options once more, for `--config`
+        weights.safetensors    the best parameters
+        checkpoints/           what `resume` goes on from
+        metrics.jsonl          losses and figures, step by step
+        loss.png               their curves
+
+    Attributes:
+        folder: its path.
+        record: what run.json holds.
+        config: the options, of the task's own class.
+
+    >>> import tempfile
+    >>> from minitorch_rnn.training.tasks import TASKS
+    >>> config = TASKS["forecast"].Config.of({"hidden": 8})
+    >>> run = Run.create(tempfile.mkdtemp(), TASKS["forecast"].prepare(config), config)
+    >>> Run.open(run.folder).config == config, run.status
+    (True, 'running')
+    """
+
+    def __init__(self, folder: pathlib.Path, record: dict[str, Any], config: Any) -> None:
+        self.folder, self.record, self.config = folder, record, config
+
+    @classmethod
+    def create(cls, folder: str | os.PathLike[str], task: Task, config: Config) -> Run:
+        """A new run in a folder that is new or empty, or was left by one that never began.
+
+        Args:
+            folder: its path.
+            task: what is trained; what it knows of its data is recorded, and what its files hold.
+            config: the options it was made of.
+
+        Raises:
+            RunError: if the folder holds anything, or cannot be made or written.
+            DataError: if a file of the data cannot be read.
+        """
+        home = new_folder(folder)
+        tidy(home)
+        now = datetime.datetime.now().astimezone().isoformat(timespec="seconds")
+        record = {
+            "format": _FORMAT,
+            "version": __version__,
+            "task": task.name,
+            "status": "running",
+            "started": now,
+            "config": dataclasses.asdict(config),
+            "facts": task.facts(),
+            "sources": _fingerprints(task.sources()),
+            "figures": {},
+        }
+        run = cls(home, record, config)
+        run.write()
+        return run
+
+    @classmethod
+    def open(cls, folder: str | os.PathLike[str]) -> Run:
+        """The run in a folder.
+
+        Raises:
+            RunError: naming the file that is missing or damaged.
+        """
+        home = pathlib.Path(folder)
+        path = home / RECORD
+        try:
+            record = json.loads(path.read_text(encoding="utf-8"))
+            if record["format"] != _FORMAT:
+                raise ValueError(f"its format is {record['format']!r}, not {_FORMAT}")
+            config = task_of(record["task"]).Config.of(record["config"])
+            missing = {"status", "started", "facts", "sources", "figures"} - set(record)
+            if missing:
+                raise ValueError(f"it has no {', '.join(sorted(missing))}")
+        except FileNotFoundError as cause:
+            raise RunError(f"{home}: holds no run: there is no {RECORD} in it.") from cause
+        except OSError as cause:
+            raise RunError(f"{path}: cannot be read: {cause.strerror or cause}.") from cause
+        except RunError as cause:
+            raise RunError(f"{path}: {cause}") from cause
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as cause:
+            raise RunError(
+                f"{path}: is damaged or not of this program: {cause!r:.200}."
+            ) from cause
+        return cls(home, record, config)
+
+    @property
+    def status(self) -> str:
+        """How it is with the training: "running", "finished", "interrupted" or "failed".
+
+        What was killed is "running" by its record, and locked by nobody.
+        """
+        return str(self.record["status"])
+
+    def write(self, **changes: Any) -> None:
+        """Record what changed, and the options.
+
+        Raises:
+            RunError: if the folder cannot be written.
+        """
+        self.record |= changes
+        self.record["config"] = dataclasses.asdict(self.config)
+        try:
+            # The record first: a folder without one is no run.
+            write_whole(self.folder / RECORD, json.dumps(self.record, indent=1).encode())
+            if "config" in changes or not (self.folder / CONFIG).exists():
+                note = f"# minitorch-rnn train --task {self.record['task']} --config {CONFIG}\n"
+                write_whole(self.folder / CONFIG, (note + self.config.written()).encode())
+        except OSError as cause:
+            raise RunError(
+                f"{cause.filename or self.folder}: cannot be written: {cause.strerror}."
+            ) from cause
+
+    def edited(self) -> dict[str, Any]:
+        """The options that somebody changed in config.toml since it was written.
+
+        Raises:
+            RunError: if the file is damaged.
+        """
+        path = self.folder / CONFIG
+        if not path.exists():
+            return {}
+        given = type(self.config).of(read(path))
+        return {
+            field.name: getattr(given, field.name)
+            for field in dataclasses.fields(given)
+            if getattr(given, field.name) != getattr(self.config, field.name)
+        }
+
+    def is_locked(self) -> bool:
+        """Whether a process trains here now."""
+        if not (self.folder / LOCK).exists():
+            return False
+        try:
+            with locked(self.folder):
+                return False
+        except RunError:
+            return True
+
+    # What was learned of the data -----------------------------------------------------------------
+
+    def check_data(self, task: Task) -> None:
+        """Refuse to go on with data that is not what it was.
+
+        Raises:
+            DataError: naming the file that changed.
+        """
+        now = _fingerprints(task.sources())
+        for name, print_before in self.record["sources"].items():
+            if now.get(name) != print_before:
+                raise DataError(
+                    f"{name}: has changed since this run was started; a run goes on with the same "
+                    "data only. Bring the file back, or start a new run."
+                )
+        if set(now) != set(self.record["sources"]):
+            new = ", ".join(sorted(set(now) - set(self.record["sources"])))
+            raise DataError(f"{new}: was not there when this run was started; start a new one.")
+        if json.loads(json.dumps(task.facts())) != self.record["facts"]:
+            raise DataError(
+                f"{self.folder}: the data is no longer what this run was started with, for example "
+                "because Python's own library has changed; start a new run."
+            )
+
+    def task(self) -> Task:
+        """The task with the best weights, and without its data.
+
+        Raises:
+            RunError: naming the file that is missing or damaged.
+        """
+        path = self.folder / WEIGHTS
+        try:
+            task = task_of(self.record["task"]).restore(self.config, self.record["facts"])
+            task.model.load_state_dict(load(path))
+        except FileNotFoundError as cause:
+            raise RunError(
+                f"{self.folder}: has no {WEIGHTS} yet: it was ended before its first checkpoint. "
+                f"`minitorch-rnn resume {self.folder}` goes on."
+            ) from cause
+        except OSError as cause:
+            raise RunError(f"{path}: cannot be read: {cause.strerror or cause}.") from cause
+        except ImportError as cause:
+            raise RunError(str(cause)) from cause
+        except (CheckpointError, StateError) as cause:
+            raise RunError(f"{path}: is damaged or not of this run: {cause}") from cause
+        except (ValueError, KeyError, TypeError, AttributeError, MemoryError) as cause:
+            raise RunError(
+                f"{self.folder / RECORD}: is damaged or not of this program: {cause!r}."
+            ) from cause
+        return task
+
+
+@contextlib.contextmanager
+def locked(folder: pathlib.Path) -> Iterator[None]:
+    """Inside the block, no other process trains in this folder.
+
+    The lock is the operating system's and ends with the process, whatever ends it.
+
+    Raises:
+        RunError: if another process holds it, or the folder cannot be written.
+
+    >>> import tempfile
+    >>> with locked(pathlib.Path(tempfile.mkdtemp())):
+    ...     pass
+    """
+    try:
+        from filelock import FileLock, Timeout
+    except ImportError as cause:
+        raise RunError(str(needs_app("filelock"))) from cause
+    lock = FileLock(folder / LOCK)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout as cause:
+        raise RunError(
+            f"{folder}: another process trains here at this moment. Let it end, or choose another "
+            "--out."
+        ) from cause
+    except OSError as cause:
+        raise RunError(f"{folder}: cannot be written: {cause.strerror or cause}.") from cause
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _fingerprints(sources: Sequence[str]) -> Mapping[str, Any]:
+    found = {}
+    for name in sources:
+        try:
+            with open(name, "rb") as file:
+                digest = hashlib.file_digest(file, "sha256").hexdigest()
+        except OSError as cause:
+            raise DataError(f"{name}: cannot be read: {cause.strerror or cause}.") from cause
+        found[name] = digest
+    return found
 
 
 def new_folder(name: str | os.PathLike[str]) -> pathlib.Path:
@@ -20,11 +265,19 @@ def new_folder(name: str | os.PathLike[str]) -> pathlib.Path:
 
     Raises:
         RunError: if it holds anything, or cannot be made.
+
+    >>> import tempfile
+    >>> new_folder(pathlib.Path(tempfile.mkdtemp()) / "runs" / "first").name
+    'first'
     """
     home = pathlib.Path(name)
     try:
         home.parent.mkdir(parents=True, exist_ok=True)
-        home.mkdir(exist_ok=home.is_dir() and not any(home.iterdir()))
+        # A lock, or a file that was never finished, is of a run that was killed as it began.
+        empty = home.is_dir() and all(
+            path.name == LOCK or is_temporary(path) for path in home.iterdir()
+        )
+        home.mkdir(exist_ok=empty)
     except FileExistsError as cause:
         raise RunError(f"{home}: exists already; choose another --out.") from cause
     except OSError as cause:
@@ -38,104 +291,7 @@ def newest_run(folder: str | os.PathLike[str] = "runs") -> pathlib.Path:
     Raises:
         RunError: if there is none.
     """
-    runs = sorted(pathlib.Path(folder).glob(f"*/{CONFIG}"), key=lambda path: path.stat().st_mtime)
+    runs = sorted(pathlib.Path(folder).glob(f"*/{RECORD}"), key=lambda path: path.stat().st_mtime)
     if not runs:
         raise RunError(f"{folder}/: holds no run; `minitorch-rnn train` makes one, or name yours.")
     return runs[-1].parent
-
-
-def save_run(
-    folder: str | os.PathLike[str],
-    model: CharacterModel,
-    config: dict[str, Any],
-    losses: list[float],
-    entropy: float,
-) -> None:
-    """Write weights, configuration and the curve of the loss into `folder`.
-
-    Each file is written beside its place and moved there whole.
-
-    Args:
-        folder: made if it does not exist.
-        model: what to save; its sizes and vocabulary go into the configuration.
-        config: what else to record, such as options and figures.
-        losses: nats per character at every step.
-        entropy: bits per character of the character frequencies, drawn as a line.
-
-    Raises:
-        RunError: if the folder cannot be written, or safetensors or matplotlib is missing.
-    """
-    rnn = model.network.rnn
-    config = config | {
-        "format": 1,
-        "vocabulary": model.vocabulary.characters,
-        "hidden_size": rnn.hidden_size,
-        "num_layers": rnn.num_layers,
-        "nonlinearity": rnn.nonlinearity,
-        "dtype": str(model.network.output.weight.dtype),
-    }
-    home = pathlib.Path(folder)
-    try:
-        home.mkdir(parents=True, exist_ok=True)
-        save(model.state_dict(), home / WEIGHTS)
-        write_whole(home / CONFIG, json.dumps(config, indent=2).encode())
-        write_whole(home / CURVE, draw_losses(losses, entropy))
-    except OSError as cause:
-        raise RunError(f"{cause.filename or home}: cannot be written: {cause.strerror}.") from cause
-    except ImportError as cause:
-        raise RunError(str(cause)) from cause
-
-
-def load_run(folder: str | os.PathLike[str]) -> tuple[CharacterModel, dict[str, Any]]:
-    """The model of a run and its configuration.
-
-    Raises:
-        RunError: naming the file that is missing or damaged.
-    """
-    home = pathlib.Path(folder)
-    path = home / CONFIG
-    try:
-        config = json.loads(path.read_text(encoding="utf-8"))
-        model = CharacterModel(
-            Vocabulary(config["vocabulary"]),
-            config["hidden_size"],
-            config["num_layers"],
-            config["nonlinearity"],
-            dtype=config["dtype"],
-        )
-        path = home / WEIGHTS
-        model.load_state_dict(load(path))
-    except OSError as cause:
-        raise RunError(f"{path}: cannot be read: {cause.strerror}.") from cause
-    except ImportError as cause:
-        raise RunError(str(cause)) from cause
-    except (ValueError, KeyError, TypeError, MemoryError, RecursionError, StateError) as cause:
-        raise RunError(f"{path}: is damaged or not of this program: {cause}") from cause
-    return model, config
-
-
-def draw_losses(losses: list[float], entropy: float) -> bytes:
-    """The curve of the loss in bits per character, as PNG."""
-    try:
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
-    except ImportError as cause:
-        raise RunError(str(needs_app("matplotlib"))) from cause
-    import io
-
-    bits = np.array(losses) / np.log(2)
-    width = max(1, len(bits) // 50)
-    smooth = np.convolve(bits, np.ones(width) / width, mode="valid") if len(bits) else bits
-    figure = Figure(figsize=(7, 4), layout="constrained")
-    axes = figure.add_subplot()
-    axes.plot(np.arange(1, len(bits) + 1), bits, color="0.8", linewidth=0.8, label="each step")
-    axes.plot(
-        np.arange(len(smooth)) + width, smooth, color="tab:blue", label=f"mean of {width} steps"
-    )
-    axes.axhline(entropy, color="0.3", linestyle="--", label="character frequencies alone")
-    axes.set(xlabel="training step", ylabel="bits per character", ylim=(0, None))
-    axes.legend(frameon=False)
-    axes.spines[["top", "right"]].set_visible(False)
-    picture = io.BytesIO()
-    FigureCanvasAgg(figure).print_png(picture)
-    return picture.getvalue()

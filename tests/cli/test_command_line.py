@@ -17,7 +17,10 @@ from minitorch_rnn import cli, training
 
 TEXT = "the cat sat on the mat. " * 60
 TINY = ("--hidden", "8", "--batch", "4", "--sequence", "10")
-FILES = ["config.json", "loss.png", "weights.safetensors"]
+FILES = [
+    ".lock", "checkpoints", "config.toml", "loss.png", "metrics.jsonl", "run.json",
+    "weights.safetensors",
+]  # fmt: skip
 COMMAND = [sys.executable, "-m", "minitorch_rnn"]
 PIPES = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
 
@@ -106,18 +109,18 @@ def test_training_writes_its_files_and_tells_both_entropies(trained):
         r"needs (\d+\.\d\d) bits per character;\ntheir frequencies alone need (\d+\.\d\d)",
         result.stdout,
     ).groups()
-    figures = json.loads((folder / "config.json").read_text())["figures"]
-    assert f"{figures['held_out_bits_per_character']:.2f}" == model
-    assert f"{figures['held_out_entropy_of_frequencies']:.2f}" == frequencies
-    assert figures["steps_taken"] == 40 and figures["ended_by"] == "steps"
+    record = json.loads((folder / "run.json").read_text())
+    assert f"{record['figures']['bits_per_character']:.2f}" == model
+    assert f"{record['figures']['entropy_of_frequencies']:.2f}" == frequencies
+    assert (record["steps"], record["ended"], record["status"]) == (40, "steps", "finished")
     assert f"minitorch-rnn sample {folder}" in result.stdout
 
 
 def test_progress_goes_to_stderr_and_samples_to_stdout(trained):
     result, _ = trained
-    assert re.match(r"step 1/40: loss \d\.\d+, \d\.\d\d bits/char, [\d,]+ chars/s, ", result.stderr)
+    assert re.match(r"step 1/40: loss \d\.\d+, [\d,]+ characters/s, ", result.stderr)
     assert all(line.startswith("step ") for line in result.stderr.splitlines())
-    assert result.stdout.count("bits/char -----") == 2
+    assert result.stdout.count("-------------------- step ") == 2
 
 
 def test_away_from_a_terminal_there_are_no_control_characters(trained):
@@ -216,15 +219,17 @@ def test_a_missing_package_is_found_before_the_training(book, monkeypatch, capsy
     monkeypatch.setitem(sys.modules, "safetensors", None)
     assert cli.main(["train", "--text", str(book)]) == 1
     told = one_line(capsys.readouterr().err)
-    assert "safetensors is not installed; pip install -e '.[app]'" in told
+    assert "safetensors is needed; install it with: pip install -e '.[app]'" in told
 
 
-def test_a_training_that_diverges_saves_nothing(book, tmp_path, capsys):
+def test_a_training_that_diverges_says_where_and_is_recorded_as_failed(book, tmp_path, capsys):
     wild = ("--optimizer", "sgd", "--lr", "1e25", "--nonlinearity", "relu", "--quiet")
     arguments = ["train", "--text", str(book), "--out", str(tmp_path / "run"), *TINY, *wild]
     assert cli.main(arguments) == 1
     assert re.search("loss of step 2 is (nan|inf)", one_line(capsys.readouterr().err))
-    assert not (tmp_path / "run").exists()
+    record = json.loads((tmp_path / "run" / "run.json").read_text())
+    assert record["status"] == "failed" and "loss of step 2" in record["error"]
+    assert not (tmp_path / "run" / "weights.safetensors").exists()
 
 
 def obey_ctrl_c():
@@ -241,14 +246,15 @@ def test_ctrl_c_saves_what_was_learned_and_ends_with_130(book, tmp_path):
     assert process.returncode == 130
     assert sorted(path.name for path in tmp_path.iterdir()) == FILES
     assert "Traceback" not in error and f"wrote {tmp_path}" in out
-    assert training.load_run(tmp_path)[1]["figures"]["ended_by"] == "interrupt"
+    run = training.Run.open(tmp_path)
+    assert (run.status, run.record["ended"]) == ("interrupted", "interrupt") and run.task()
 
 
 def test_ctrl_c_elsewhere_is_one_line_and_130(monkeypatch, capsys):
     def interrupted(folder):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(training, "load_run", interrupted)
+    monkeypatch.setattr(training.Run, "open", interrupted)
     assert cli.main(["sample", "run"]) == 130
     assert one_line(capsys.readouterr().err) == "interrupted"
 
@@ -276,7 +282,7 @@ def test_a_sample_of_no_run_is_one_line(tmp_path):
     result = run("sample", tmp_path / "none")
     assert result.returncode == 1 and result.stdout == ""
     told = one_line(result.stderr)
-    assert told == f"{tmp_path}/none/config.json: cannot be read: No such file or directory."
+    assert told == f"{tmp_path}/none: holds no run: there is no run.json in it."
 
 
 def test_an_empty_prompt_is_one_line(trained, capsys):

@@ -11,7 +11,7 @@ from recurrent_layers import KINDS, as_state, flat, layer, started
 
 import minitorch_rnn as mt
 from minitorch_rnn import bptt, column, nn
-from minitorch_rnn.nn.recurrent import Unrolled
+from minitorch_rnn.nn.steps import Unrolled
 
 T, B, I, H, L = 4, 3, 2, 5, 3
 LENGTHS = [2, 4, 1]

@@ -1,11 +1,13 @@
 """A picture: what is drawn is in the SVG and in the PNG, safely written and where it says."""
 
 import io
+import sys
 import xml.etree.ElementTree as ET
 
 import numpy as np
 import pytest
 
+from minitorch_rnn.errors import DataError
 from minitorch_rnn.teaching.pictures import Picture, text_width
 from minitorch_rnn.teaching.pictures.shapes import Path
 
@@ -155,11 +157,29 @@ def test_a_picture_is_saved_by_its_suffix(tmp_path):
     assert not (tmp_path / "a.pdf").exists()
 
 
-def test_a_png_that_no_program_would_open_is_refused():
+def test_a_png_that_no_program_would_open_is_refused(tmp_path):
     picture = Picture("long")
     picture.path([(0, 0), (20_000, 0)], stroke="#000000")
     with pytest.raises(ValueError, match=r"20,024 × 24 px at scale 2 make 40,048 dots"):
         picture.png()
+    with pytest.raises(DataError, match=r"long\.png: .* take a smaller scale, or an SVG"):
+        picture.save(tmp_path / "long.png")
+    assert not (tmp_path / "long.png").exists()
+
+
+def test_a_picture_that_cannot_be_written_names_the_file(tmp_path):
+    for name in ("a.svg", "a.png"):
+        path = tmp_path / "nowhere" / name
+        with pytest.raises(DataError, match="cannot be written: No such file") as caught:
+            one_of_each().save(path)
+        assert str(caught.value).startswith(f"{path}: ")
+
+
+def test_a_picture_without_matplotlib_is_an_svg(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    with pytest.raises(DataError, match=r"a\.png: PNG needs matplotlib, .* an \.svg needs nothing"):
+        one_of_each().save(tmp_path / "a.png")
+    one_of_each().save(tmp_path / "a.svg")
 
 
 def test_a_notebook_shows_it():

@@ -7,6 +7,7 @@ import math
 import pathlib
 from collections.abc import Iterator, Sequence
 
+from minitorch_rnn.errors import DataError
 from minitorch_rnn.teaching.pictures.colours import INK, PAPER
 from minitorch_rnn.teaching.pictures.metrics import text_width
 from minitorch_rnn.teaching.pictures.shapes import (
@@ -205,16 +206,26 @@ class Picture:
         """Write the picture to a file, as SVG or PNG by its suffix; returns the path.
 
         Raises:
+            DataError: naming the file, if it cannot be written, or needs matplotlib and there is
+                none, or would be too large a PNG.
             ValueError: if the suffix is another one.
         """
         path = pathlib.Path(path)
         suffix = path.suffix.lower()
-        if suffix == ".svg":
-            path.write_text(self.svg(), encoding="utf-8", newline="\n")
-        elif suffix == ".png":
-            path.write_bytes(self.png())
-        else:
+        if suffix not in (".svg", ".png"):
             raise ValueError(f"Picture.save: {str(path)!r} does not end in .svg or .png.")
+        try:
+            path.write_bytes(self.svg().encode("utf-8") if suffix == ".svg" else self.png())
+        except OSError as cause:
+            why = cause.strerror or cause
+            raise DataError(f"{path}: the picture cannot be written: {why}.") from cause
+        except ImportError as cause:
+            raise DataError(
+                f"{path}: PNG needs matplotlib, which `pip install minitorch-rnn[app]` brings; "
+                "an .svg needs nothing."
+            ) from cause
+        except ValueError as cause:  # too large a PNG
+            raise DataError(f"{path}: {cause}") from cause
         return path
 
     def _repr_svg_(self) -> str:

@@ -10,7 +10,6 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
-from xml.sax.saxutils import escape
 
 from minitorch_rnn.teaching.pictures.metrics import ASCENT, DESCENT, text_width
 
@@ -21,7 +20,10 @@ Point = tuple[float, float]
 FONT = "DejaVu Sans, Verdana, sans-serif"
 DASHES = (5.0, 3.5)
 _UNKNOWN = "\ufffd"
-_IN_QUOTES = {'"': "&quot;", "\n": "&#10;", "\t": "&#9;", "\r": "&#13;"}
+_IN_TEXT = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})
+_IN_QUOTES = _IN_TEXT | str.maketrans({
+    '"': "&quot;", "\n": "&#10;", "\t": "&#9;", "\r": "&#13;",
+})  # fmt: skip
 _FORBIDDEN = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
@@ -243,12 +245,12 @@ Shape = Rectangle | Circle | Path | Text | Group
 
 def written(text: str) -> str:
     """A text as XML can hold it."""
-    return escape(_FORBIDDEN.sub(_UNKNOWN, text))
+    return _FORBIDDEN.sub(_UNKNOWN, text).translate(_IN_TEXT)
 
 
 def quoted(text: str) -> str:
     """A text as the value of an attribute, with its quotation marks."""
-    return f'"{escape(_FORBIDDEN.sub(_UNKNOWN, text), _IN_QUOTES)}"'
+    return f'"{_FORBIDDEN.sub(_UNKNOWN, text).translate(_IN_QUOTES)}"'
 
 
 def _bezier(curve: Sequence[Point], s: float) -> Point:

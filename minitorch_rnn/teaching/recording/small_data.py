@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from minitorch_rnn.agreement.networks import targets_for
+from minitorch_rnn.agreement.networks import draw_histories, targets_for
 from minitorch_rnn.bptt.divergences import Divergence
 from minitorch_rnn.column import VARIANTS, Column, phases
 from minitorch_rnn.column.data import named_inputs
@@ -27,8 +27,7 @@ def drawn_network(column: Column, seed: int) -> ColumnNetwork:
     """
     rng = np.random.default_rng(seed)
     network = ColumnNetwork(column, dtype="float64", rng=rng)
-    for history in network.history.values():
-        history.update_(Tensor(rng.normal(size=history.shape) / 2, backend=history.backend))
+    draw_histories(network, rng, scale=0.5)
     for parameter in network.parameters():
         values = np.round(plain(parameter), 2)
         parameter.update_(Tensor(values, parameter.dtype, backend=parameter.backend))

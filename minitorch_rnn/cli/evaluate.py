@@ -1,0 +1,57 @@
+"""`minitorch-rnn evaluate`: the figures of a trained model, on its own data or on other."""
+
+import argparse
+import json
+
+from minitorch_rnn.cli.options import Commands
+from minitorch_rnn.cli.table import plain
+from minitorch_rnn.training.run import Run, newest_run
+from minitorch_rnn.training.task import Task
+
+_DESCRIPTION = """\
+Judge the best weights of a run: on the part of its data that was held out from training, or on all
+of another file, whose characters, tags or scaling are those of the training."""
+
+
+def add_to(commands: Commands) -> None:
+    """Declare the command and its options."""
+    command = commands.add_parser(
+        "evaluate",
+        help="judge a trained model, by its own data or by another file",
+        description=_DESCRIPTION,
+    )
+    command.add_argument(
+        "folder", metavar="RUN", nargs="?", help="a folder that `train` wrote (the newest in runs/)"
+    )
+    command.add_argument(
+        "--data", "--text", metavar="FILE", help="judge by this instead, of the same kind"
+    )
+    command.add_argument("--json", action="store_true", help="the figures as JSON")
+    command.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print the figures."""
+    found = Run.open(options.folder or newest_run())
+    task = judged(found, options.data)
+    figures, step = task.evaluate(), found.record.get("best")
+    if options.json:
+        told = {"run": str(found.folder), "task": found.record["task"], "best_step": step}
+        print(json.dumps(plain(told | {"data": options.data, "figures": figures}), indent=1))
+        return 0
+    weights = "the best weights" + (f", of step {step:,}" if isinstance(step, int) else "")
+    print(f"{found.folder}: {weights}, on {options.data or 'what was held out'}")
+    print(task.report(figures))
+    return 0
+
+
+def judged(found: Run, source: str | None) -> Task:
+    """The task of a run with its best weights, and with the data to judge them by."""
+    task = found.task()
+    if source is not None:
+        task.read(source)
+        return task
+    own = type(task).prepare(found.config)
+    found.check_data(own)
+    own.model.load_state_dict(task.model.state_dict())
+    return own

@@ -1,0 +1,263 @@
+"""start and resume: a training from its options to its files, as the command line does it."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import math
+import os
+import pathlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from minitorch_rnn import backend, optim
+from minitorch_rnn.errors import RunError
+from minitorch_rnn.optim.lr_scheduler import LambdaLR, LRScheduler, ReduceLROnPlateau
+from minitorch_rnn.serialization import load, needs_app
+from minitorch_rnn.training import reporting
+from minitorch_rnn.training.callback import Callback, Step
+from minitorch_rnn.training.checkpoints import WEIGHTS, Checkpoints, tidy
+from minitorch_rnn.training.config import Config
+from minitorch_rnn.training.distributed.alone import Alone
+from minitorch_rnn.training.run import Run, locked, new_folder
+from minitorch_rnn.training.signals import STATUS, Signals
+from minitorch_rnn.training.task import Task
+from minitorch_rnn.training.tasks import TASKS
+from minitorch_rnn.training.trainer import Trainer
+
+PACKAGES = ("tqdm", "matplotlib", "safetensors", "threadpoolctl", "filelock", "tomli_w")
+
+
+class Outcome(NamedTuple):
+    """What came of a training.
+
+    Attributes:
+        folder: of the run.
+        ended: "steps", "epochs", "time", "early"; "interrupt" and "terminated" by a signal.
+        steps, seconds: taken in all.
+        figures: of the best weights on the held-out data.
+        task: with the best weights.
+        files: names of what was written into the folder.
+        notes: what one should know, such as a damaged checkpoint that was passed over.
+    """
+
+    folder: pathlib.Path
+    ended: str
+    steps: int
+    seconds: float
+    figures: dict[str, float]
+    task: Task
+    files: list[str]
+    notes: list[str]
+
+
+def start(
+    config: Config,
+    folder: str | os.PathLike[str],
+    callbacks: Sequence[Callback] = (),
+    communicator: Any = None,
+) -> Outcome:
+    """Train from the beginning, in a folder that is new or empty.
+
+    Args:
+        config: the options, of a task's own class.
+        folder: of the run; see `Run`.
+        callbacks: hear of every step, besides those that write the files.
+        communicator: of the processes that train together; the first of them writes.
+
+    Raises:
+        DataError: if the data cannot be used; nothing was made then.
+        RunError: if the folder cannot be used, or a package is missing.
+        NonFiniteError: if the loss or the gradients are not finite; the last checkpoint is good.
+
+    >>> import tempfile
+    >>> from minitorch_rnn.training.tasks import TASKS
+    >>> options = {"hidden": 4, "steps": 3}
+    >>> outcome = start(TASKS["forecast"].Config.of(options), tempfile.mkdtemp())
+    >>> outcome.ended, outcome.steps
+    ('steps', 3)
+    """
+    require(*PACKAGES)
+    told = Alone() if communicator is None else communicator
+    kind = next(task for task in TASKS.values() if task.Config is type(config))
+    with _machine(config):
+        backend.manual_seed(config.seed)
+        task = kind.prepare(config)
+        if told.rank:
+            return _train(Run(pathlib.Path(folder), {}, config), task, callbacks, told, False)
+        home = new_folder(folder)
+        with locked(home):
+            return _train(Run.create(home, task, config), task, callbacks, told, False)
+
+
+def resume(
+    folder: str | os.PathLike[str],
+    changes: Mapping[str, Any] | None = None,
+    callbacks: Sequence[Callback] = (),
+    communicator: Any = None,
+) -> Outcome:
+    """Go on with a run that was stopped or killed, as if it had not been.
+
+    Args:
+        folder: of the run.
+        changes: options that are to be others from here on, such as `steps`.
+        callbacks, communicator: as of `start`.
+
+    Raises:
+        RunError: if the folder holds no run or is in use, or an option would make it another
+            training.
+        DataError: if the data is gone or has changed.
+        CheckpointError: if there are checkpoints, but none is whole.
+    """
+    require(*PACKAGES)
+    told = Alone() if communicator is None else communicator
+    run = Run.open(folder)  # every process reads it; the first alone writes
+    with locked(run.folder) if told.rank == 0 else contextlib.nullcontext():
+        run.config = run.config.changed(run.edited() | dict(changes or {}))
+        with _machine(run.config):
+            backend.manual_seed(run.config.seed)
+            task = TASKS[run.record["task"]].prepare(run.config)
+            run.check_data(task)
+            if told.rank == 0:
+                tidy(run.folder)
+                run.write(status="running", config=None)
+            return _train(run, task, callbacks, told, True)
+
+
+def _train(
+    run: Run, task: Task, callbacks: Sequence[Callback], told: Any, resumed: bool
+) -> Outcome:
+    config = run.config
+    trainer = trainer_of(config, task, told)
+    checkpoints = Checkpoints(run.folder, config.checkpoint_every, config.keep)
+    if resumed:
+        checkpoints.restore(trainer)
+    files: list[Callback] = []
+    if told.rank == 0:
+        files.append(reporting.Metrics(run.folder, config.log_every))
+        if config.tensorboard:
+            files.append(reporting.TensorBoard(run.folder))
+    try:
+        with Signals() as signals:
+            trainer.run(
+                config.steps, config.epochs,
+                [*files, checkpoints, _Limit(config.seconds), signals, *callbacks],
+            )  # fmt: skip
+    except BaseException as error:
+        if told.rank == 0:
+            with contextlib.suppress(RunError):
+                run.write(status="failed", error=str(error) or type(error).__name__)
+        raise
+    return _finished(run, trainer, checkpoints.notes)
+
+
+def _finished(run: Run, trainer: Trainer, notes: list[str]) -> Outcome:
+    """Record how the training ended, and draw what it came to."""
+    ended = trainer.ended or ""
+    figures = trainer.figures if trainer.best is None else trainer.best.figures
+    task, written = trainer.task, [WEIGHTS]
+    if trainer.communicator.rank == 0:
+        task.model.load_state_dict(load(run.folder / WEIGHTS))
+        run.write(
+            status="interrupted" if ended in STATUS else "finished",
+            ended=ended,
+            steps=trainer.step,
+            seconds=round(trainer.seconds, 2),
+            best=None if trainer.best is None else trainer.best.step,
+            figures=figures,
+            error=None,
+        )
+        written += reporting.save_curves(run.folder, task, svg=run.config.svg)
+        if ended not in STATUS:
+            written += task.finish(run.folder)
+    return Outcome(run.folder, ended, trainer.step, trainer.seconds, figures, task, written, notes)
+
+
+def trainer_of(config: Config, task: Task, communicator: Any = None) -> Trainer:
+    """The trainer that the options ask for.
+
+    >>> from minitorch_rnn.training.tasks import TASKS
+    >>> config = TASKS["forecast"].Config.of({"hidden": 4, "schedule": "cosine", "warmup": 5})
+    >>> trainer_of(config, TASKS["forecast"].prepare(config)).schedule.get_last_lr()[0] < config.rate
+    True
+    """
+    params, decay = task.model.parameters(), config.weight_decay
+    optimizer: optim.Optimizer
+    if config.optimizer == "sgd":
+        optimizer = optim.SGD(params, config.rate, momentum=config.momentum, weight_decay=decay)
+    else:
+        kinds = {
+            "adam": optim.Adam,
+            "adamw": optim.AdamW,
+            "rmsprop": optim.RMSprop,
+            "adagrad": optim.Adagrad,
+        }
+        optimizer = kinds[config.optimizer](params, config.rate, weight_decay=decay)
+    schedule: LRScheduler | None = None
+    if config.schedule == "plateau":
+        schedule = ReduceLROnPlateau(optimizer, factor=0.5, patience=2)
+    elif config.schedule != "constant" or config.warmup:
+        schedule = LambdaLR(optimizer, _shape(config.schedule, config.warmup, config.steps or 1))
+    return Trainer(
+        task, optimizer, schedule, max_norm=config.clip, validate_every=config.validate_every,
+        patience=config.patience, on_nan=config.on_nan, communicator=communicator,
+    )  # fmt: skip
+
+
+def _shape(schedule: str, warmup: int, steps: int) -> Callable[[int], float]:
+    """What becomes of the rate at step t: it rises over the warm-up, then falls to 1 % or 0."""
+    fall: dict[str, Callable[[float], float]] = {
+        "constant": lambda share: 1.0,
+        "linear": lambda share: 1 - share,
+        "cosine": lambda share: (1 + math.cos(math.pi * share)) / 2,
+        "exponential": lambda share: 0.01**share,
+        "step": lambda share: 0.1 ** int(3 * share),  # a tenth after each third
+    }
+
+    def shape(t: int) -> float:
+        if t < warmup:
+            return (t + 1) / (warmup + 1)
+        return fall[schedule](min(1.0, (t - warmup) / max(1, steps - warmup)))
+
+    return shape
+
+
+class _Limit(Callback):
+    """Ends a training when its time is over."""
+
+    def __init__(self, seconds: float | None) -> None:
+        self.seconds = math.inf if seconds is None else seconds
+
+    def after_step(self, trainer: Trainer, step: Step) -> None:
+        if trainer.seconds > self.seconds:
+            trainer.stop("time")
+
+
+@contextlib.contextmanager
+def _machine(config: Config) -> Iterator[None]:
+    """Inside the block, new arrays are made where the options say, by as many threads."""
+    from threadpoolctl import threadpool_limits
+
+    with (
+        backend.use(config.backend or backend.current_backend().name),
+        threadpool_limits(limits=config.threads, user_api="blas"),
+        np.errstate(under="ignore"),
+    ):
+        yield
+
+
+def require(*packages: str) -> None:
+    """Fail before a training, not after it, if a package for its end is missing.
+
+    Raises:
+        RunError: naming the package and the line that installs it.
+
+    >>> require("json")
+    """
+    for package in packages:
+        try:
+            importlib.import_module(package)
+        except ImportError as cause:
+            raise RunError(str(needs_app(f"train: {package}"))) from cause
