@@ -310,9 +310,7 @@ def survived(
         turn = 0
         while sum(count.values()) < least:
             training = trainings[turn % len(trainings)]
-            count.update(
-                training.survives(rng, least - sum(count.values()), from_nothing)
-            )
+            count.update(training.survives(rng, least - sum(count.values()), from_nothing))
             turn += 1
     return dict(count)
 

@@ -75,7 +75,18 @@ def _removed(content, rng):
 
 def _inserted(content, rng):
     a = int(rng.integers(0, len(content) + 1))
-    junk = [b"\0", b"\0" * 5000, b"\n", b"\r", b'"', b"\\", b"\xff", b"\xc3", "\u2028".encode(), b"\t"]
+    junk = [
+        b"\0",
+        b"\0" * 5000,
+        b"\n",
+        b"\r",
+        b'"',
+        b"\\",
+        b"\xff",
+        b"\xc3",
+        "\u2028".encode(),
+        b"\t",
+    ]
     junk += [b"[" * 60_000, b'{"a":' * 60_000, b"(" * 60_000, rng.bytes(20), b"x" * 100_000]
     return content[:a] + junk[int(rng.integers(len(junk)))] + content[a:]
 
@@ -164,7 +175,14 @@ def _is_list(value):
 # What a call writes -------------------------------------------------------------------------------
 
 _WRITES = {"os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.link", "os.symlink", "os.truncate"}
-_WRITES |= {"os.chmod", "shutil.rmtree", "shutil.move", "subprocess.Popen", "os.system", "socket.connect"}
+_WRITES |= {
+    "os.chmod",
+    "shutil.rmtree",
+    "shutil.move",
+    "subprocess.Popen",
+    "os.system",
+    "socket.connect",
+}
 _watching = None  # the list that takes what is written; a hook cannot be removed
 
 
@@ -176,7 +194,9 @@ def _heard(event, arguments):
         if isinstance(flags, int) and flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT):
             _watching.append((event, path))
     elif event in _WRITES:
-        _watching.extend((event, argument) for argument in arguments if isinstance(argument, str | os.PathLike))
+        _watching.extend(
+            (event, argument) for argument in arguments if isinstance(argument, str | os.PathLike)
+        )
         if not arguments:
             _watching.append((event, "?"))
 

@@ -35,7 +35,9 @@ def run(options: argparse.Namespace) -> int:
     """Go on, report, save."""
     with processes(options) as told:
         folder = told.broadcast(options.folder or str(training.newest_run()))
-        outcome = training.resume(folder, given_options(options), shown(options, told), told)
+        changes = given_options(options)
+        chosen = training.Run.open(folder).config.changed(changes)
+        outcome = training.resume(folder, changes, shown(options, told, chosen), told)
         for note in outcome.notes:
             print(f"minitorch-rnn: an older checkpoint was taken: {note}", file=sys.stderr)
         return report(outcome, told, training.Run.open(folder).config)

@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+from typing import Any
 
 import numpy as np
 
@@ -39,7 +40,7 @@ def run(options: argparse.Namespace) -> int:
             f"{found.folder}: is a run of --task {found.record['task']}, which writes no text; "
             f"`minitorch-rnn evaluate {found.folder}` tells its figures."
         )
-    model = found.task().model
+    model: Any = found.task().model
     rng = np.random.default_rng(options.seed)
     letters = model.sample(options.prompt, options.length, options.temperature, rng)
     sys.stdout.write(options.prompt)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import datetime
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -14,6 +15,7 @@ from minitorch_rnn.cli.options import Commands, positive
 from minitorch_rnn.training import config, distributed, reporting, session
 from minitorch_rnn.training.signals import STATUS
 from minitorch_rnn.training.tasks import TASKS, task_of
+from minitorch_rnn.training.tasks.text import TextConfig
 
 _DESCRIPTION = """\
 Train a recurrent network: to predict the next character of a text (--task text), the next values of
@@ -63,7 +65,7 @@ def run(options: argparse.Namespace) -> int:
     now = f"{datetime.datetime.now():%Y%m%d-%H%M%S-%f}"[:-4]
     with processes(options) as told:
         folder = told.broadcast(f"runs/{now}" if options.out is None else options.out)
-        outcome = training.start(chosen, folder, shown(options, told), told)
+        outcome = training.start(chosen, folder, shown(options, told, chosen), told)
         return report(outcome, told, chosen)
 
 
@@ -78,11 +80,20 @@ def processes(options: argparse.Namespace) -> Iterator[Any]:
         yield told
 
 
-def shown(options: argparse.Namespace, told: Any) -> list[training.Callback]:
+def shown(
+    options: argparse.Namespace, told: Any, chosen: training.Config
+) -> list[training.Callback]:
     """What shows the training on the terminal: of several processes, the first."""
+    if told.size > 1:
+        places = told.places()
+        if not told.rank:
+            print(places, file=sys.stderr, flush=True)
     if options.quiet or told.rank:
         return []
-    return [reporting.Progress()]
+    found: list[training.Callback] = [reporting.Progress(chosen.seconds)]
+    if isinstance(chosen, TextConfig):
+        found.append(reporting.Samples(None, chosen.sample_every, chosen.seed))
+    return found
 
 
 def report(outcome: training.Outcome, told: Any, chosen: training.Config) -> int:

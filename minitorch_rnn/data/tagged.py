@@ -228,10 +228,12 @@ def _spans(code: str) -> Iterator[tuple[str, tuple[int, int], tuple[int, int]]]:
             elif token.type == tokenize.NAME:
                 word = "keyword" if keyword.iskeyword(token.string) else "name"
                 yield word, token.start, token.end
+            elif token.type == tokenize.ERRORTOKEN and token.string.isspace():
+                continue  # before the one that is wrong
+            elif token.type == tokenize.ERRORTOKEN or token.exact_type == tokenize.OP:
+                raise NotPythonError(f"line {token.start[0]} is no Python: {token.string[:20]!r}.")
             elif token.type in _OF_TOKEN:
                 yield _OF_TOKEN[token.type], token.start, token.end
-            elif token.type == tokenize.ERRORTOKEN:
-                raise NotPythonError(f"line {token.start[0]} is no Python: {token.string[:20]!r}.")
     except tokenize.TokenError as cause:
         message, (row, _) = cause.args
         raise NotPythonError(f"line {row} is no Python: {message}.") from cause

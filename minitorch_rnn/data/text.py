@@ -296,6 +296,3 @@ def _decoded(path: str | os.PathLike[str], raw: bytes) -> str:
     if "\0" in text:
         raise DataError(f"{path}: holds a NUL at character {text.index(chr(0))}: not a text file.")
     return text
-
-
-from minitorch_rnn.data.streams import Streams  # noqa: E402, F401  until data/__init__.py has it

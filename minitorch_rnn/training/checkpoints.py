@@ -1,4 +1,4 @@
-"""Checkpoints: a training's whole state in files, the last few and the best, whole or not at all."""
+"""Checkpoints: the whole state of a training in files, the last few and the best."""
 
 from __future__ import annotations
 

@@ -22,6 +22,11 @@ from minitorch_rnn.training.tasks import task_of
 
 RECORD, CONFIG, LOCK = "run.json", "config.toml", ".lock"
 _FORMAT = 1
+_ENTRIES: dict[str, Any] = {
+    "format": int, "task": str, "status": str, "started": str, "config": dict, "facts": dict,
+    "sources": dict, "figures": dict, "steps": int | None, "seconds": int | float | None,
+    "best": int | None,
+}  # fmt: skip
 
 
 class Run:
@@ -92,22 +97,16 @@ class Run:
         path = home / RECORD
         try:
             record = json.loads(path.read_text(encoding="utf-8"))
-            if record["format"] != _FORMAT:
-                raise ValueError(f"its format is {record['format']!r}, not {_FORMAT}")
+            _check(record)
             config = task_of(record["task"]).Config.of(record["config"])
-            missing = {"status", "started", "facts", "sources", "figures"} - set(record)
-            if missing:
-                raise ValueError(f"it has no {', '.join(sorted(missing))}")
         except FileNotFoundError as cause:
             raise RunError(f"{home}: holds no run: there is no {RECORD} in it.") from cause
         except OSError as cause:
             raise RunError(f"{path}: cannot be read: {cause.strerror or cause}.") from cause
         except RunError as cause:
             raise RunError(f"{path}: {cause}") from cause
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as cause:
-            raise RunError(
-                f"{path}: is damaged or not of this program: {cause!r:.200}."
-            ) from cause
+        except (ValueError, RecursionError) as cause:
+            raise RunError(f"{path}: is damaged or not of this program: {cause!s:.200}.") from cause
         return cls(home, record, config)
 
     @property
@@ -246,6 +245,20 @@ def locked(folder: pathlib.Path) -> Iterator[None]:
         yield
     finally:
         lock.release()
+
+
+def _check(record: Any) -> None:
+    """Refuse what is no record, or not one of this version."""
+    if not isinstance(record, dict):
+        raise ValueError(f"it holds {record!r:.60}")
+    for name, kind in _ENTRIES.items():
+        if not isinstance(record.get(name), kind):
+            raise ValueError(f"its {name} is {record.get(name)!r:.60}")
+    if record["format"] != _FORMAT:
+        raise ValueError(f"its format is {record['format']}, not {_FORMAT}")
+    for name, figure in record["figures"].items():
+        if not isinstance(figure, int | float):
+            raise ValueError(f"its figure {name} is {figure!r:.60}")
 
 
 def _fingerprints(sources: Sequence[str]) -> Mapping[str, Any]:

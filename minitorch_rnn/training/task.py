@@ -6,6 +6,8 @@ import pathlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
+import numpy as np
+
 from minitorch_rnn import nn
 from minitorch_rnn.data.batch import Batch
 from minitorch_rnn.engine import Tensor, no_grad
@@ -43,6 +45,7 @@ class Task:
     next_command: ClassVar[str] = "evaluate"  # what one does with a trained run
     unit: ClassVar[str] = "values"  # what a rate counts
     judged_by: ClassVar[str] = "loss"  # the figure that the best weights have the least of
+    factor: ClassVar[float | None] = None  # the figure of a loss, if it is so many times the loss
 
     def __init__(
         self,
@@ -107,6 +110,10 @@ class Task:
     def facts(self) -> dict[str, Any]:
         """What the model must know of the data, such as a vocabulary or a scaling, for JSON."""
         return {}
+
+    def sample(self, rng: np.random.Generator) -> str:
+        """A little of what the model makes of what it learned, to be shown while it learns."""
+        return ""
 
     def sources(self) -> list[str]:
         """The files whose change between the start of a training and its resumption is an error."""

@@ -10,7 +10,6 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from minitorch_rnn import backend, nn
-from minitorch_rnn.autograd import detect_anomaly
 from minitorch_rnn.autograd.nested import replaced
 from minitorch_rnn.data.batch import Batch
 from minitorch_rnn.engine import Tensor
@@ -20,7 +19,7 @@ from minitorch_rnn.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 from minitorch_rnn.training.callback import Callback, Step
 from minitorch_rnn.training.distributed.alone import Alone
 from minitorch_rnn.training.task import Task
-from minitorch_rnn.training.watch import Watch
+from minitorch_rnn.training.watch import Watch, explained
 
 _FORMAT = 1  # of state_dict
 _SKIPS = 10  # steps skipped in a row, or restorations in all, before it is given up
@@ -189,7 +188,8 @@ class Trainer:
             self._watch.add(number, loss, norm)
             wrong = None
         except NonFiniteError as error:
-            wrong = self._explained(error, batch, state)
+            again = self._watch.at_once and self.communicator.size == 1
+            wrong = explained(error, self.task, batch if again else None, state)
             if self.on_nan == "stop":
                 raise wrong from None
         if wrong and self.on_nan == "restore" and self._went_back(wrong):
@@ -214,10 +214,11 @@ class Trainer:
         mine = batch.shard(self.communicator.rank, self.communicator.size)
         self.optimizer.zero_grad()
         total: Any = 0.0
-        if mine.size and mine.count:
+        if mine.size:  # a process may have no part of a small batch
             loss, state = self.task.loss(mine, None if batch.fresh else self.state)
-            loss.backward()
             self.state = replaced(state, _without_history)
+        if mine.count:
+            loss.backward()
             total = loss.detach() * mine.count
         wishes = float(self._wish is not None)
         count, (total, wishes) = self.communicator.average(
@@ -258,7 +259,7 @@ class Trainer:
         judged = self.figures[self.task.judged_by]
         if isinstance(self.schedule, ReduceLROnPlateau):
             self.schedule.step(judged)
-        if self.best is None or judged < self.best.figure:
+        if math.isfinite(judged) and (self.best is None or judged < self.best.figure):
             self.best, self.waited = Best(self.step, judged, dict(self.figures)), 0
         else:
             self.waited += 1
@@ -268,32 +269,6 @@ class Trainer:
             callback.after_validation(self, self.figures)
 
     # What is not finite ---------------------------------------------------------------------------
-
-    def _explained(self, error: NonFiniteError, batch: Batch, state: Any) -> NonFiniteError:
-        """The error with the parameters it shows in, where it begins, and what to do."""
-        owners = [(name, p.grad) for name, p in self.task.model.named_parameters()]
-        bad = [
-            name
-            for name, grad in owners
-            if grad is not None and not math.isfinite(grad.detach().norm().item())
-        ]
-        where = f"; the gradients of {', '.join(bad)} have no finite norm" if bad else ""
-        return NonFiniteError(
-            f"train: {error}{where}. {self._beginning(batch, state)}Use a smaller learning rate, a "
-            "smaller --clip or --dtype float64, or go on by --on-nan skip or restore."
-        )
-
-    def _beginning(self, batch: Batch, state: Any) -> str:
-        """Which operation goes wrong first: the step is taken again in anomaly mode."""
-        if self.communicator.size > 1 or not self._watch.at_once:
-            return ""
-        try:
-            with detect_anomaly():
-                loss, _ = self.task.loss(batch, None if batch.fresh else state)
-                loss.backward()
-        except NonFiniteError as error:
-            return f"It begins here: {error} "
-        return ""
 
     def _skip(self, error: NonFiniteError) -> None:
         self.skipped, self._in_a_row = self.skipped + 1, self._in_a_row + 1
@@ -372,6 +347,7 @@ class Trainer:
             self.best = None if saved["best"] is None else Best(*saved["best"])
             for name in _NUMBERS:
                 setattr(self, name, saved["numbers"][name])
+            told.step = self.step
             self.figures = dict(saved["figures"])
         except (KeyError, TypeError, AttributeError, IndexError, ValueError) as error:
             raise CheckpointError(f"checkpoint: is not of this training: {error!r}.") from error

@@ -158,7 +158,10 @@ def test_characters_have_the_tag_of_their_token(code, expected):
 
 @pytest.mark.parametrize(
     "code, line",
-    [("x = $", 1), ("a\n'open", 2), ("'''open\n", 1), ("f(\n", "."), ("if a:\n  b\n c", 3)],
+    [
+        ("x = $", "1 is no Python: '.'"), ("x ? y", "1 is no Python: '.'"), ("a\n'open", 2),
+        ("'''open\n", 1), ("f(\n", "."), ("if a:\n  b\n c", 3),
+    ],
     ids=repr,
 )  # fmt: skip
 def test_what_does_not_tokenize_is_refused_with_the_line(code, line):
@@ -263,8 +266,8 @@ def test_a_single_file_that_is_no_python_or_empty_is_refused(tmp_path):
 
 
 def test_a_file_that_vanishes_while_a_folder_is_read_is_no_skipped_one(tmp_path, monkeypatch):
-    gone = str(tmp_path / "gone.py")
-    monkeypatch.setattr("minitorch_rnn.data.tagged.files_below", lambda *_: [gone])
+    there = [written(tmp_path, "x", "a.py"), str(tmp_path / "gone.py")]
+    monkeypatch.setattr("minitorch_rnn.data.tagged.files_below", lambda *_: there)
     with pytest.raises(DataError, match="gone.py: cannot be read: No such file"):
         tagged_corpus(str(tmp_path))
 

@@ -55,6 +55,14 @@ def test_a_target_that_is_missing_is_not_fitted(rng):
     np.testing.assert_allclose([fitted.weights[0], fitted.constant], [slope, constant], rtol=1e-9)
 
 
+def test_the_choice_of_an_order_leaves_missing_targets_out_too(rng):
+    y = rng.normal(size=30)
+    targets = y.copy()
+    targets[[3, 9]] = np.nan
+    mean = Autoregression.chosen(y, targets, 20, largest=0)
+    assert mean.constant == pytest.approx(np.nanmean(targets[:20]), rel=1e-12)
+
+
 def test_one_step_and_closed_loop_are_the_recursion(rng):
     fitted = Autoregression(0.7, (0.5, -0.3, 0.2))
     y = rng.normal(size=20)

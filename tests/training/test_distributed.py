@@ -1,5 +1,6 @@
 """Several processes, started by mpiexec: the same training as by one, and every fault ends all."""
 
+import atexit
 import functools
 import itertools
 import json
@@ -62,7 +63,9 @@ PAIRS = [(n, *case) for n, cases in CASES.items() for case in cases]
 @functools.cache
 def results(n):
     """Where the trainings of n processes are, and what every rank found; one start for all."""
-    path = pathlib.Path(tempfile.mkdtemp()) / "found"
+    folder = tempfile.mkdtemp()
+    atexit.register(shutil.rmtree, folder)
+    path = pathlib.Path(folder) / "found"
     answer = run(n, "results", path, json.dumps(CASES[n]))
     assert answer.returncode == 0, answer.stderr
     return path, json.loads(path.read_text("utf-8"))

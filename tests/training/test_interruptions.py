@@ -142,9 +142,7 @@ PLACES = {
 def test_it_ends_at_once_wherever_it_is_and_goes_on_later(place, book, undisturbed, tmp_path):
     owner, name, which, times = PLACES[place]
     program = SLOW.format(owner=owner, name=name, which=which)
-    process = started(
-        tmp_path, "train", "--out", "run", "--quiet", *flags(book), program=program
-    )
+    process = started(tmp_path, "train", "--out", "run", "--quiet", *flags(book), program=program)
     wait_for((tmp_path / "reached").exists, process)
     process.send_signal(signal.SIGINT)
     if times == 2:  # the first one lets it finish the step
@@ -164,6 +162,7 @@ def test_it_ends_at_once_wherever_it_is_and_goes_on_later(place, book, undisturb
 
 def test_ctrl_c_at_a_terminal_with_a_bar(book, tmp_path):
     master, terminal = os.openpty()
+    termios.tcsetwinsize(terminal, (24, 80))
 
     def own_terminal():
         os.setsid()

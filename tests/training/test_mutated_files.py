@@ -40,8 +40,14 @@ PLAN = 'task = "forecast"\nsteps = 5\n[grid]\nlr = [0.01, 0.1]\n[random]\ntrials
 OPTIONS = {
     "text": {"hidden": 8, "batch": 2, "sequence": 10, "cell": "gru"},
     "tag": {"hidden": 4, "batch": 3},
-    "forecast": {"hidden": 4, "batch": 4, "target": "flour", "columns": ["rain"],
-                 "sequence": 20, "horizon": 4},
+    "forecast": {
+        "hidden": 4,
+        "batch": 4,
+        "target": "flour",
+        "columns": ["rain"],
+        "sequence": 20,
+        "horizon": 4,
+    },
 }
 
 
@@ -164,7 +170,10 @@ def _difference(before, after, path=""):
     if isinstance(before, dict):
         told = [f"{path} keys {set(before) ^ set(after)}; "] if set(before) != set(after) else []
         return "".join(
-            [*told, *(_difference(before[k], after[k], f"{path}.{k}") for k in before if k in after)]
+            [
+                *told,
+                *(_difference(before[k], after[k], f"{path}.{k}") for k in before if k in after),
+            ]
         )
     if len(before) != len(after):
         return f"{path}: {len(before)} -> {len(after)} entries; "

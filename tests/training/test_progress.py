@@ -86,6 +86,20 @@ def test_elsewhere_than_on_a_terminal_there_is_a_line_every_five_seconds_and_the
     assert re.fullmatch(r"step 12/12: loss \d\.\d{3}, 12 figures/s", lines[-1])
 
 
+def test_the_rate_is_that_of_the_last_sixty_looks(clock):
+    class Slower(Ticks):
+        def after_step(self, trainer, step):
+            super().after_step(trainer, step)
+            self.seconds = 6.0 if step.number < 100 else 12.0
+
+    task = Sums(chunks=500)
+    rates = [
+        re.search(r"(\d+) figures/s, (\d+) (s|min) left", line)
+        for line in shown(200, task, callbacks=[Slower(clock, 6.0)])[:-2]
+    ]
+    assert [(int(rates[i][1]), rates[i][2]) for i in (98, 198)] == [(4, "10"), (2, "12")]
+
+
 def test_the_loss_is_the_mean_of_the_last_fifty(clock):
     class Heard(training.Callback):
         losses = []
@@ -182,11 +196,6 @@ def test_a_restored_checkpoint_is_told(clock):
 
     lines = shown(6, Sums(chunks=9), callbacks=[Goes()])
     assert lines[1].startswith("step 2, restored: the loss or gradients of step 5 are not finite")
-
-
-def test_quiet_is_quiet(capfd):
-    trainer_of(Sums(chunks=2)).run(steps=4, callbacks=[Progress(quiet=True)])
-    assert capfd.readouterr() == ("", "")
 
 
 def test_losses_of_a_device_are_read_only_when_they_are_shown(strict, clock):
@@ -346,6 +355,7 @@ def test_samples_change_nothing_and_are_the_same_whenever_the_step_is_taken():
 
     all_of_it, state = written(0)
     assert re.findall(r"(?m)^-+ step (\d), loss \d\.\d\d -+\n[abc]{9}$", all_of_it) == list("246")
+    assert len(set(re.findall(r"(?m)^[abc]{9}$", all_of_it))) == 3
     rest, other = written(2)
     same(state, other)
     assert all_of_it.endswith(rest) and rest.count("step") == 2

@@ -1,6 +1,7 @@
 """Sweeps: what they try, the processes they try it in, and that nothing that ended is lost."""
 
 import dataclasses
+import math
 import multiprocessing
 import os
 import signal
@@ -69,9 +70,14 @@ def test_drawn_numbers_lie_in_their_range_and_even_in_their_scale():
 
 @pytest.mark.parametrize("log", [False, True])
 def test_drawn_whole_numbers_reach_both_ends(log):
-    drawn = draws({"layers": {"low": 1, "high": 4, "log": log, "whole": True}}, 300, 0)
+    drawn = draws({"layers": {"low": 1, "high": 4, "log": log, "whole": True}}, 3000, 0)
     values = [one["layers"] for one in drawn]
     assert set(values) == {1, 2, 3, 4} and all(type(value) is int for value in values)
+    # Each has a share of its own of the scale: an end is not half as likely as its neighbour.
+    lows = [math.log(n - 0.5) if log else n for n in (1, 2, 3, 4, 5)]
+    for n, low, high in zip((1, 2, 3, 4), lows, lows[1:], strict=False):
+        share = (high - low) / (lows[-1] - lows[0])
+        assert abs(values.count(n) - 3000 * share) < 5 * math.sqrt(3000 * share * (1 - share))
 
 
 def test_more_draws_and_more_options_leave_those_there_were():
@@ -79,6 +85,12 @@ def test_more_draws_and_more_options_leave_those_there_were():
     few, many = draws(lr, 3, 5), draws({"layers": [1, 2, 3]} | lr, 8, 5)
     assert [one["lr"] for one in many[:3]] == [one["lr"] for one in few]
     assert few != draws(lr, 3, 6)
+
+
+def test_two_options_are_drawn_on_their_own():
+    entry = {"low": 0.001, "high": 0.1}
+    drawn = draws({"lr": entry, "weight_decay": entry}, 5, 0)
+    assert all(one["lr"] != one["weight_decay"] for one in drawn)
 
 
 def test_each_draw_is_tried_at_each_place_of_the_grid_with_each_seed(plan):
@@ -158,7 +170,8 @@ def test_no_job_begins_after_the_sweep_is_told_to_stop():
     assert begun == [0, 1]
 
 
-def test_a_job_that_kills_its_process_is_given_up_and_takes_no_other_with_it():
+def test_a_job_that_kills_its_process_is_given_up_and_takes_no_other_with_it(monkeypatch):
+    monkeypatch.setattr(pools, "TRIES", 2)
     with pools.processes(2) as pool:
         jobs = ["2 + 2", "__import__('signal').raise_signal(9)", "3 + 3"]
         found = dict(pools.done(pool, eval, jobs, lambda: False))

@@ -27,7 +27,8 @@ def after_a(count=60, seed=0):
 
 def task_of(corpus=None, seed=0, **options):
     mt.manual_seed(seed)
-    return TaggingTask.of(corpus or after_a(), TaggingConfig.of(SMALL | options))
+    config = TaggingConfig.of(SMALL | {"seed": seed} | options)
+    return TaggingTask.of(corpus or after_a(), config)
 
 
 def trained(task, steps=70):
@@ -127,16 +128,32 @@ def test_only_a_bidirectional_tagger_learns_what_depends_on_what_follows():
     assert errors[0] < 0.1 < 0.2 < errors[1]
 
 
-def test_an_epoch_holds_every_sequence_once_and_another_one_in_another_order():
-    task = task_of()
-    epochs = [
-        [tuple(batch.inputs[:, b]) for batch in task.batches(e) for b in range(batch.size)]
-        for e in (0, 0, 1)
-    ]
-    assert epochs[0] == epochs[1] != epochs[2]
-    assert sum(batch.count for batch in task.batches(0)) == sum(
-        batch.count for batch in task.batches(1)
-    )
+def order(task, epoch):
+    """The sequences of an epoch as they come, without their padding."""
+    found = []
+    for batch in task.batches(epoch):
+        n = (batch.targets != -100).sum(axis=0)
+        found += [tuple(batch.inputs[: n[b], b]) for b in range(batch.size)]
+    return found
+
+
+def test_an_epoch_holds_every_sequence_once_in_an_order_of_its_own_and_of_the_seed():
+    task, other = task_of(), task_of(seed=1)
+    first = order(task, 0)
+    assert first == order(task, 0) == order(task_of(), 0)
+    trained_on, _ = after_a().split()
+    numbers = [tuple(task.symbols.encode(one.symbols)) for one in trained_on.sequences]
+    for again in (order(task, 0), order(task, 1), order(other, 0)):
+        assert sorted(again) == sorted(numbers)
+    assert order(task, 1) != first != order(other, 0)
+
+
+@pytest.mark.parametrize("cell, layer", [("rnn", nn.RNN), ("lstm", nn.LSTM), ("gru", nn.GRU)])
+def test_the_model_is_what_the_options_ask_for(cell, layer):
+    task = task_of(cell=cell, layers=2, dropout=0.25, bidirectional=False, dtype="float32")
+    assert repr(task.model.network.rnn) == repr(layer(4, 8, num_layers=2, dropout=0.25))
+    assert task.model.embedding.weight.shape == (len(task.symbols), 4)
+    assert {str(p.dtype) for p in task.model.parameters()} == {"float32"}
 
 
 def test_the_same_seed_gives_the_same_figures():

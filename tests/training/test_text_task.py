@@ -206,6 +206,15 @@ def test_the_same_seed_gives_the_same_figures(book):
     assert one == other != trained(task_of(book, seed=1), 20).evaluate()
 
 
+@pytest.mark.parametrize("symbols, size", [("characters", len(set(TEXT)) + 1), ("bytes", 256)])
+def test_the_model_is_what_the_options_ask_for(symbols, size, book):
+    model = task_of(book, symbols=symbols, cell="gru", layers=2, dropout=0.25).model
+    rnn = nn.GRU(size, 12, num_layers=2, dropout=0.25)
+    assert repr(model.network.rnn) == repr(rnn) and len(model.vocabulary) == size
+    assert task_of(book, nonlinearity="relu").model.network.rnn.nonlinearity == "relu"
+    assert {str(p.dtype) for p in task_of(book, dtype="float32").model.parameters()} == {"float32"}
+
+
 def test_every_epoch_reads_the_same_text_from_its_beginning(book):
     task = task_of(book)
     assert task.batches(0) is task.batches(7)

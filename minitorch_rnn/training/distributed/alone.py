@@ -15,7 +15,7 @@ class Alone:
     (3, [0.5])
     """
 
-    rank, size = 0, 1
+    rank, size, step = 0, 1, 0
 
     def average(
         self, params: Sequence[Tensor], count: int, figures: Sequence[Any]
@@ -31,6 +31,13 @@ class Alone:
         """The value of the only process."""
         return [value]
 
+    def scatter(self, values: Sequence[Any]) -> Any:
+        """The value for the only process."""
+        return values[0]
+
+    def bcast_data(self, model: Any) -> None:
+        """There is no other model."""
+
     def gather_state(self, state: Any) -> Any:
         """The state of all sequences, which is that of the only process."""
         return state
@@ -42,5 +49,8 @@ class Alone:
     def check_same(self, params: Sequence[Tensor], step: int) -> None:
         """There is nothing to differ from."""
 
-    def barrier(self) -> None:
+    def compare(self, what: str, entries: Any) -> None:
+        """There is nothing to differ from."""
+
+    def barrier(self, patient: bool = False) -> None:
         """There is nobody to wait for."""

@@ -56,7 +56,7 @@ def save_curves(folder: str | os.PathLike[str], task: Task, svg: bool = False) -
         for kind in ("png", "svg") if svg else ("png",):
             name = f"{_CURVE}.{kind}"
             picture = draw_curves(
-                curves, kind, task.judged_by, getattr(task, "factor", None), task.baselines()
+                curves, kind, task.judged_by, task.factor, task.baselines()
             )
             write_whole(pathlib.Path(folder) / name, picture)
             written.append(name)

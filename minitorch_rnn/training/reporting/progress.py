@@ -34,7 +34,6 @@ class Progress(Callback):
     has lines, too.
 
     Args:
-        quiet: show nothing at all.
         seconds: the training is ended after so many, which bounds the time left.
         stream: where to; stderr if it is not given.
 
@@ -56,10 +55,8 @@ class Progress(Callback):
     step 2/2: loss ..., ... values/s
     """
 
-    def __init__(
-        self, quiet: bool = False, seconds: float | None = None, stream: Any = None
-    ) -> None:
-        self.quiet, self.seconds, self.stream = quiet, seconds, stream
+    def __init__(self, seconds: float | None = None, stream: Any = None) -> None:
+        self.seconds, self.stream = seconds, stream
         self._losses: collections.deque[Any] = collections.deque(maxlen=_SMOOTHED)
         self._looks: collections.deque[tuple[float, int, int]] = collections.deque(maxlen=_LOOKS)
         self._bar: Any = None
@@ -72,8 +69,6 @@ class Progress(Callback):
 
     def at_start(self, trainer: Trainer) -> None:
         """Open the bar."""
-        if self.quiet:
-            return
         self._to = Steady(sys.stderr if self.stream is None else self.stream)
         self._step = self._told = trainer.step
         self._count, self._total = 0, _total(trainer)
@@ -88,8 +83,6 @@ class Progress(Callback):
 
     def after_step(self, trainer: Trainer, step: Step) -> None:
         """Show it if it is time to."""
-        if self.quiet:
-            return
         self._step, self._count = step.number, self._count + step.count
         if step.skipped:
             self._skipped += 1
@@ -104,8 +97,6 @@ class Progress(Callback):
 
     def after_validation(self, trainer: Trainer, figures: dict[str, float]) -> None:
         """A line with the figures."""
-        if self.quiet:
-            return
         told = ", ".join(f"{_words(name)} {value:.4g}" for name, value in figures.items())
         judged = figures[trainer.task.judged_by]
         best = ", the best so far" if judged < self._best else ""
@@ -114,8 +105,6 @@ class Progress(Callback):
 
     def after_restore(self, trainer: Trainer) -> None:
         """A line that says where it goes on."""
-        if self.quiet:
-            return
         self._say(
             f"step {trainer.step}, restored: the loss or gradients of step {self._step + 1} are "
             "not finite, or exploded"
@@ -127,7 +116,7 @@ class Progress(Callback):
 
     def at_end(self, trainer: Trainer) -> None:
         """Remove the bar, or write a line of the last step."""
-        if not self.quiet and self._bar is None and self._told != self._step:
+        if self._bar is None and self._told != self._step:
             self._looks.append((time.monotonic(), self._step, self._count))
             self._show(trainer)
         self.close()
@@ -160,7 +149,7 @@ class Progress(Callback):
         if losses:
             loss = sum(losses) / len(losses)
             parts["loss"] = f"loss {loss:.3f}" if 1e-2 <= loss < 1e4 else f"loss {loss:.3g}"
-            factor = getattr(task, "factor", None)
+            factor = task.factor
             if factor is not None:
                 parts["figure"] = f"{loss * factor:.2f} {_words(task.judged_by)}"
         (before, step, count), (now, *_) = self._looks[0], self._looks[-1]

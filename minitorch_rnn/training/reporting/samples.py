@@ -29,7 +29,7 @@ class Samples(Callback):
     obey, are replaced. If nobody reads them any more, the training goes on.
 
     Args:
-        drawn: the text, of the generator that is to draw it.
+        drawn: the text, of the generator that is to draw it; None: the task's `sample`.
         every: steps from sample to sample.
         seed: of the samples.
         stream: where to; stdout if it is not given.
@@ -45,16 +45,20 @@ class Samples(Callback):
 
     def __init__(
         self,
-        drawn: Callable[[np.random.Generator], str],
+        drawn: Callable[[np.random.Generator], str] | None,
         every: int,
         seed: int = 0,
         stream: Any = None,
     ) -> None:
         self.drawn, self.every, self.seed, self.stream = drawn, every, seed, stream
 
+    def at_start(self, trainer: Trainer) -> None:
+        """Take the task's samples, unless others were given."""
+        self.drawn = self.drawn or trainer.task.sample
+
     def after_step(self, trainer: Trainer, step: Step) -> None:
         """Show a sample if it is time to."""
-        if step.number % self.every or step.skipped:
+        if self.drawn is None or step.number % self.every or step.skipped:
             return
         loss, norm = numbers([step.loss, step.norm])
         if not math.isfinite(loss + norm):

@@ -11,6 +11,7 @@ import dataclasses
 import json
 import os
 import pathlib
+import shutil
 import signal
 import threading
 import time
@@ -25,7 +26,7 @@ from minitorch_rnn.training.run import LOCK, RECORD, locked
 from minitorch_rnn.training.sweep.plan import Plan, Trial
 from minitorch_rnn.training.sweep.pools import LEAVE, STOP, TRIES, Pool, done
 from minitorch_rnn.training.sweep.results import Result, best_first, csv_of
-from minitorch_rnn.training.sweep.trials import Job, clear, run_trial
+from minitorch_rnn.training.sweep.trials import Job, run_trial
 from minitorch_rnn.training.tasks import task_of
 
 __all__ = ["Sweep"]
@@ -142,7 +143,7 @@ class Sweep:
                 _wait_until_free(folder)
             if again:
                 self.failed.pop(trial.name, None)
-                clear(folder)
+                _clear(folder)
             if again or status in ("waiting", "running", "interrupted"):
                 jobs.append(Job(str(folder), trial.config))
         return jobs
@@ -210,6 +211,21 @@ class Sweep:
 
 
 _DIED = f"its process died {TRIES} times: it was killed, or the memory was full"
+
+
+def _clear(folder: pathlib.Path) -> None:
+    """Remove what a trial left that begins anew.
+
+    Raises:
+        RunError: naming what cannot be removed.
+    """
+    try:
+        if folder.exists():
+            shutil.rmtree(folder)
+    except OSError as cause:
+        raise RunError(
+            f"{cause.filename or folder}: cannot be removed: {cause.strerror or cause}."
+        ) from cause
 
 
 def _wait_until_free(folder: pathlib.Path) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pathlib
-import shutil
 from typing import NamedTuple
 
 from minitorch_rnn.errors import (
@@ -48,7 +47,6 @@ def run_trial(job: Job) -> str:
         if (folder / RECORD).exists():
             resume(folder, callbacks=[_Obedient()])
         else:
-            clear(folder)
             start(job.config, folder, [_Obedient()])
     except (BackendError, CheckpointError, DataError, NonFiniteError, RunError) as error:
         return str(error)
@@ -57,21 +55,6 @@ def run_trial(job: Job) -> str:
     except Exception as error:  # of a task, perhaps: the other trials are not to end by it
         return f"{type(error).__name__}: {error}"
     return ""
-
-
-def clear(folder: pathlib.Path) -> None:
-    """Remove what a trial left that begins anew.
-
-    Raises:
-        RunError: naming what cannot be removed.
-    """
-    try:
-        if folder.exists():
-            shutil.rmtree(folder)
-    except OSError as cause:
-        raise RunError(
-            f"{cause.filename or folder}: cannot be removed: {cause.strerror or cause}."
-        ) from cause
 
 
 class _Obedient(Callback):

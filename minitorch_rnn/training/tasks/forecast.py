@@ -191,6 +191,11 @@ class ForecastTask(Task):
             values = [figures.get(f"{prefix}{figure}", float("nan")) for prefix in names.values()]
             lines.append(f"{told:33}" + "".join(f"{value:{wide}.4g}" for value in values))
         lines += [_verdict(names, figures)]
+        if config.columns and config.future == "known":
+            lines.append(
+                f"{config.network} was given {', '.join(config.columns)} of the rows it forecast; "
+                "the others know the target alone."
+            )
         if constant := self.learned.scaling.constant:
             lines.append(f"{', '.join(constant)}: constant where it learned, so of no help")
         return "\n".join(lines)
@@ -222,10 +227,11 @@ def _verdict(names: Mapping[str, str], figures: Mapping[str, float]) -> str:
             told.append(f"{what} {network} errs {1 - mine / rivals[best]:.0%} less than {best}")
         else:
             told.append(f"{what} {best} is better: it errs {1 - rivals[best] / mine:.0%} less")
-    if (share := figures.get("arv")) is not None:
-        told.append(f"{network} leaves {share:.0%} of the variance (ARV {share:.3f})")
     sentence = "; ".join(told) + "."
-    return sentence[0].upper() + sentence[1:]
+    sentence = sentence[0].upper() + sentence[1:]
+    if (share := figures.get("arv")) is not None:
+        sentence += f"\nOne step ahead {share:.1%} of the variance is left (ARV {share:.3f})."
+    return sentence
 
 
 def _model(config: ForecastConfig) -> Forecaster:

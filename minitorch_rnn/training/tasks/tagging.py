@@ -304,7 +304,8 @@ def _most_frequent(sequences: Sequences, symbols: int, tags: int) -> np.ndarray:
     for x, d in zip(sequences.inputs, sequences.targets, strict=True):
         np.add.at(counts, (x, d), 1)
     counts[counts.sum(axis=1) == 0] = counts.sum(axis=0)
-    return counts.argmax(axis=1)
+    usual: np.ndarray = counts.argmax(axis=1)
+    return usual
 
 
 def _table(tags: Sequence[str], given: np.ndarray, usual: np.ndarray) -> str:

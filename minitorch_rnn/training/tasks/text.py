@@ -182,6 +182,7 @@ class CharacterTask(Task):
     Config = TextConfig
     unit = "characters"
     judged_by = "bits_per_character"
+    factor = 1 / math.log(2)
     next_command = "sample"
 
     def __init__(
@@ -263,6 +264,11 @@ class CharacterTask(Task):
             "entropy_of_frequencies": entropy,
             **figures,
         }
+
+    def sample(self, rng: np.random.Generator) -> str:
+        """A line or more that begin as a definition in code, or as any line elsewhere."""
+        prompt = "\ndef " if self.config.text is None else "\n"
+        return prompt[1:] + "".join(self.model.sample(prompt, 200, 0.7, rng))
 
     def facts(self) -> dict[str, Any]:
         """The vocabulary."""
