@@ -3,8 +3,8 @@
     python -m bench.kills --kills 200
 
 Small trainings of every task run once undisturbed, and then again and again in new folders, where
-SIGKILL ends them, `resume` goes on, SIGKILL ends that, until one gets through. One kill in two comes
-at a random time; the others in the middle of a write to the disk, or just before or behind it.
+SIGKILL ends them, `resume` goes on, SIGKILL ends that, until one gets through. One kill in two
+comes at a random time; the others in the middle of a write to the disk, or just before or behind.
 After each kill all files are whole; at the end weights, the last checkpoint, figures, metrics and
 pictures are those of the undisturbed training bit for bit, but for times, and nothing else is left.
 
@@ -52,10 +52,6 @@ TRAININGS = {
     "tag": "--task tag --data {tagged} --layers 2 --dropout 0.2 --steps 40 --validate-every 9 "
     "--checkpoint-every 5 --schedule linear --embedding 5",
 }
-MOMENTS = (
-    "half written", "written", "flushed", "before the move", "moved", "folder flushed",
-    "before removal", "removed", "metrics",
-)  # fmt: skip
 
 
 class Moment(NamedTuple):
@@ -79,7 +75,8 @@ def killed(arguments: Sequence[str], home: pathlib.Path, moment: Moment, cold: b
     if cold:
         with open(home / "log", "ab") as log:
             command = [sys.executable, "-m", "minitorch_rnn", *arguments]
-            pid = subprocess.Popen(command, cwd=home, stdout=log, stderr=log).pid
+            path = os.environ | {"PYTHONPATH": str(pathlib.Path(cli.__file__).parents[2])}
+            pid = subprocess.Popen(command, cwd=home, stdout=log, stderr=log, env=path).pid
     else:
         sys.stdout.flush()
         pid = os.fork()
@@ -331,8 +328,8 @@ def main() -> None:
     for place, number in sorted(count.items(), key=lambda entry: -entry[1]):
         print(f"{number:4d}  {place}")
     print(
-        f"{sum(count.values())} kills in {time.monotonic() - started:.0f} s: every training went on "
-        "to the bits of the undisturbed one, and no temporary file is left"
+        f"{sum(count.values())} kills in {time.monotonic() - started:.0f} s: every training went "
+        "on to the bits of the undisturbed one, and no temporary file is left"
     )
 
 

@@ -43,7 +43,7 @@ class Job(NamedTuple):
     @classmethod
     def of(cls, text: str, arguments: tuple[str, ...] = (), steps: int = STEPS) -> "Job":
         """The job of the command with these arguments, on another text."""
-        options = cli.parser().parse_args(["train", *arguments])
+        options = cli.parser("train").parse_args(["train", *arguments])
         config = config_of("text", options, {}, "")
         assert isinstance(config, TextConfig)
         vocabulary = Vocabulary.of(text)

@@ -7,7 +7,6 @@ metadata, with a checksum of all arrays. There is no pickle here, and no way to 
 
 from __future__ import annotations
 
-import glob
 import hashlib
 import json
 import os
@@ -170,8 +169,11 @@ def _remove_stale(target: pathlib.Path) -> None:
     """Remove what processes left beside `target` that were killed while they wrote it."""
     if os.name != "posix":  # elsewhere one cannot ask whether a process lives without harm
         return
-    for left in target.parent.glob(f"{glob.escape(target.name)}.tmp.*"):
-        writer = left.name.removeprefix(f"{target.name}.tmp.").partition(".")[0]
+    start = f"{target.name}.tmp."  # glob would remember the pattern of every name
+    for left in target.parent.iterdir() if target.parent.is_dir() else ():
+        if not left.name.startswith(start):
+            continue
+        writer = left.name.removeprefix(start).partition(".")[0]
         try:
             os.kill(int(writer), 0)
         except ProcessLookupError:

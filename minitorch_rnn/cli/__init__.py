@@ -1,27 +1,13 @@
 """The command line: parses, calls, prints; what it calls lives on the floors below."""
 
 import argparse
+import importlib
 import io
 import os
 import sys
 from collections.abc import Sequence
 
 from minitorch_rnn import __version__
-from minitorch_rnn.cli import (
-    check,
-    derive,
-    draw,
-    evaluate,
-    exercise,
-    explain,
-    forecast,
-    ledger,
-    resume,
-    runs,
-    sample,
-    sweep,
-    train,
-)
 from minitorch_rnn.errors import (
     BackendError,
     CheckpointError,
@@ -64,8 +50,30 @@ exit status: 0 done, 1 failed (the message says why), 2 wrong usage, 130 interru
 _TOLD = (BackendError, CheckpointError, ColumnError, DataError, NonFiniteError, RunError)
 
 
-def parser() -> argparse.ArgumentParser:
-    """The parser of the whole command line."""
+# The commands in the order of the help; each is a file of this room, which is read when it is run.
+COMMANDS = {
+    "train": "train a model of text, a forecast of a series, or a tagger",
+    "resume": "go on with a training that was stopped or killed",
+    "sample": "write text from a trained model",
+    "forecast": "go on with a series, by a network trained on it",
+    "evaluate": "judge a trained model, by its own data or by another file",
+    "runs": "list past trainings with their figures",
+    "sweep": "train with many options and compare",
+    "check": "compare the graph's gradients with every other road to them",
+    "draw": "draw a network, rolled and unrolled over time",
+    "explain": "write a page that steps through a run, forward and backward",
+    "ledger": "show what every time step adds to a gradient, and how far errors reach",
+    "derive": "write out a network's backpropagation through time",
+    "exercise": "exercises with hints, and a checker that names the mistake",
+}
+
+
+def parser(chosen: str | None = None) -> argparse.ArgumentParser:
+    """The parser of the command line, with the options of the chosen command; of the others names.
+
+    >>> parser("sample").parse_args(["sample", "--length", "7"]).length
+    7
+    """
     top = argparse.ArgumentParser(
         prog="minitorch-rnn",
         description=_DESCRIPTION,
@@ -74,18 +82,19 @@ def parser() -> argparse.ArgumentParser:
     )
     top.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     commands = top.add_subparsers(metavar="COMMAND", required=True)
-    for command in (
-        train, resume, sample, forecast, evaluate, runs, sweep,
-        check, draw, explain, ledger, derive, exercise,
-    ):  # fmt: skip
-        command.add_to(commands)
+    for name, help in COMMANDS.items():
+        command = commands.add_parser(name, help=help)
+        if name == chosen:
+            importlib.import_module(f"minitorch_rnn.cli.{name}").add_to(command)
     return top
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit status."""
     _open_streams()
-    options = parser().parse_args(arguments)
+    arguments = sys.argv[1:] if arguments is None else arguments
+    chosen = next((word for word in arguments if not word.startswith("-")), None)
+    options = parser(chosen).parse_args(arguments)
     try:
         status = int(options.run(options))
         sys.stdout.flush()

@@ -16,7 +16,7 @@ from minitorch_rnn.agreement import (
     random_agreements,
 )
 from minitorch_rnn.bptt.divergences import DIVERGENCES
-from minitorch_rnn.cli.options import Commands, coloured, column_of, count, seed
+from minitorch_rnn.cli.options import coloured, column_of, count, seed
 from minitorch_rnn.column import VARIANTS
 
 _DESCRIPTION = """\
@@ -27,13 +27,9 @@ every network of the lecture, divergence and variant. The exit status is 1 if an
 them disagrees."""
 
 
-def add_to(commands: Commands) -> None:
+def add_to(command: argparse.ArgumentParser) -> None:
     """Declare the command and its options."""
-    command = commands.add_parser(
-        "check",
-        help="compare the graph's gradients with every other road to them",
-        description=_DESCRIPTION,
-    )
+    command.description = _DESCRIPTION
     which = command.add_mutually_exclusive_group()
     which.add_argument(
         "--network", nargs="+", choices=COLUMNS, metavar="NAME", help=f"of {', '.join(COLUMNS)}"

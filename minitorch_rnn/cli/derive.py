@@ -3,7 +3,7 @@
 import argparse
 import sys
 
-from minitorch_rnn.cli.options import Commands, add_network, network_of
+from minitorch_rnn.cli.options import add_network, network_of
 from minitorch_rnn.teaching.derive import derive
 
 _DESCRIPTION = """\
@@ -12,13 +12,9 @@ equations as LaTeX, and a test that it agrees with the graph. Prints the source,
 for; with --out, writes all three."""
 
 
-def add_to(commands: Commands) -> None:
+def add_to(command: argparse.ArgumentParser) -> None:
     """Declare the command and its options."""
-    command = commands.add_parser(
-        "derive",
-        help="write out a network's backpropagation through time",
-        description=_DESCRIPTION,
-    )
+    command.description = _DESCRIPTION
     add_network(command)
     what = command.add_mutually_exclusive_group()
     what.add_argument("--latex", action="store_true", help="print the equations instead")

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from minitorch_rnn.autograd import record_places
-from minitorch_rnn.cli.options import Commands, add_network, count, network_of
+from minitorch_rnn.cli.options import add_network, count, network_of
 from minitorch_rnn.column import Column
 from minitorch_rnn.nn import ColumnNetwork
 from minitorch_rnn.teaching.draw import draw, draw_graph
@@ -21,11 +21,9 @@ pictures are written, as NETWORK-rolled.svg and NETWORK-unrolled.svg. No other p
 PNG needs matplotlib, which comes with minitorch-rnn[app]."""
 
 
-def add_to(commands: Commands) -> None:
+def add_to(command: argparse.ArgumentParser) -> None:
     """Declare the command and its options; defaults stand in parentheses."""
-    command = commands.add_parser(
-        "draw", help="draw a network, rolled and unrolled over time", description=_DESCRIPTION
-    )
+    command.description = _DESCRIPTION
     add_network(command)
     which = command.add_mutually_exclusive_group()
     which.add_argument("--rolled", action="store_true", help="only the rolled picture")

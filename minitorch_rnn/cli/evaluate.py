@@ -3,7 +3,6 @@
 import argparse
 import json
 
-from minitorch_rnn.cli.options import Commands
 from minitorch_rnn.cli.table import plain
 from minitorch_rnn.training.run import Run, newest_run
 from minitorch_rnn.training.task import Task
@@ -13,13 +12,9 @@ Judge the best weights of a run: on the part of its data that was held out from 
 of another file, whose characters, tags or scaling are those of the training."""
 
 
-def add_to(commands: Commands) -> None:
+def add_to(command: argparse.ArgumentParser) -> None:
     """Declare the command and its options."""
-    command = commands.add_parser(
-        "evaluate",
-        help="judge a trained model, by its own data or by another file",
-        description=_DESCRIPTION,
-    )
+    command.description = _DESCRIPTION
     command.add_argument(
         "folder", metavar="RUN", nargs="?", help="a folder that `train` wrote (the newest in runs/)"
     )

@@ -4,8 +4,9 @@ import argparse
 import shlex
 import sys
 import textwrap
+from typing import Any
 
-from minitorch_rnn.cli.options import Commands, coloured, positive
+from minitorch_rnn.cli.options import coloured, positive
 from minitorch_rnn.teaching import exercises
 
 _DESCRIPTION = """\
@@ -19,15 +20,11 @@ a memory limit of 1 GiB. Only run files that you would run yourself: this is no 
 exit status: 0 right, 1 not yet, 2 wrong usage (no such file or exercise)"""
 
 
-def add_to(commands: Commands) -> None:
+def add_to(command: argparse.ArgumentParser) -> None:
     """Declare the command and what it can do."""
-    command = commands.add_parser(
-        "exercise",
-        help="exercises with hints, and a checker that names the mistake",
-        description=_DESCRIPTION,
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    command.description = _DESCRIPTION
+    command.epilog = _EPILOG
+    command.formatter_class = argparse.RawDescriptionHelpFormatter
     actions = command.add_subparsers(metavar="ACTION", required=True)
     listing = actions.add_parser("list", help="all exercises, in the order of the course")
     listing.set_defaults(run=run, action=_list)
@@ -42,7 +39,7 @@ def add_to(commands: Commands) -> None:
     _named(actions, "solution", "print a solution", _solution)
 
 
-def _named(actions: Commands, action: str, text: str, function: object) -> argparse.ArgumentParser:
+def _named(actions: Any, action: str, text: str, function: object) -> argparse.ArgumentParser:
     parser: argparse.ArgumentParser = actions.add_parser(action, help=text)
     parser.add_argument("name", metavar="NAME", help="as `list` has it")
     parser.set_defaults(run=run, action=function)

@@ -3,7 +3,7 @@
 import argparse
 
 from minitorch_rnn.bptt.divergences import DIVERGENCES
-from minitorch_rnn.cli.options import Commands, add_network, count, network_of, seed
+from minitorch_rnn.cli.options import add_network, count, network_of, seed
 from minitorch_rnn.teaching.explain import explain
 from minitorch_rnn.teaching.recording.series_file import read_series
 
@@ -16,14 +16,10 @@ The CSV file has a line for each time step below a header that names its columns
 inputs and d1, d2, … for the targets, as many as the network has (--inputs, --outputs)."""
 
 
-def add_to(commands: Commands) -> None:
+def add_to(command: argparse.ArgumentParser) -> None:
     """Declare the command and its options."""
-    command = commands.add_parser(
-        "explain",
-        help="write a page that steps through a run, forward and backward",
-        description=_DESCRIPTION,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    command.description = _DESCRIPTION
+    command.formatter_class = argparse.RawDescriptionHelpFormatter
     add_network(command)
     which = command.add_mutually_exclusive_group()
     which.add_argument("--steps", type=count, default=4, metavar="T", help="time steps (4)")

@@ -10,7 +10,7 @@ import math
 import pathlib
 from typing import Any
 
-from minitorch_rnn.cli.options import Commands, count
+from minitorch_rnn.cli.options import count
 from minitorch_rnn.cli.table import plain, room, table
 from minitorch_rnn.errors import DataError, RunError
 from minitorch_rnn.serialization import write_whole
@@ -26,13 +26,9 @@ is fed back to it. The linear AR forecast and the naive one stand beside it, and
 three where the truth is known, as with --from a row in the past."""
 
 
-def add_to(commands: Commands) -> None:
+def add_to(command: argparse.ArgumentParser) -> None:
     """Declare the command and its options; defaults stand in parentheses."""
-    command = commands.add_parser(
-        "forecast",
-        help="go on with a series, by a network trained on it",
-        description=_DESCRIPTION,
-    )
+    command.description = _DESCRIPTION
     command.add_argument(
         "folder", metavar="RUN", nargs="?", help="a folder that `train` wrote (the newest in runs/)"
     )

@@ -4,7 +4,7 @@ import argparse
 
 import numpy as np
 
-from minitorch_rnn.cli.options import Commands, add_network, count, network_of, positive, seed
+from minitorch_rnn.cli.options import add_network, count, network_of, positive, seed
 from minitorch_rnn.column import Column, chunked
 from minitorch_rnn.teaching.ledger import check_length, ledger
 from minitorch_rnn.teaching.recording.rounded import plain
@@ -18,13 +18,9 @@ the table "cut" stands where only blocked or truncated links lead, nothing where
 is the mean spectral radius of a state's steps. With --out, a heat map of loss and state time."""
 
 
-def add_to(commands: Commands) -> None:
+def add_to(command: argparse.ArgumentParser) -> None:
     """Declare the command and its options."""
-    command = commands.add_parser(
-        "ledger",
-        help="show what every time step adds to a gradient, and how far errors reach",
-        description=_DESCRIPTION,
-    )
+    command.description = _DESCRIPTION
     add_network(command)
     command.add_argument("--steps", type=count, default=20, metavar="T", help="time steps (20)")
     command.add_argument(

@@ -14,8 +14,6 @@ from minitorch_rnn.column import Column
 from minitorch_rnn.data import read_text
 from minitorch_rnn.errors import ColumnError
 
-Commands = Any  # argparse does not name the type of what add_subparsers returns
-
 
 def count(text: str) -> int:
     """A whole number from 1 to 10^9."""

@@ -7,7 +7,6 @@ import sys
 
 from minitorch_rnn import training
 from minitorch_rnn.cli.flags import add_flags, given_options
-from minitorch_rnn.cli.options import Commands
 from minitorch_rnn.cli.train import add_output_options, processes, report, shown
 
 _DESCRIPTION = """\
@@ -16,13 +15,9 @@ same to the last bit, with the same machine and options. The options below may b
 example --steps to train longer; others would make it another training and are refused."""
 
 
-def add_to(commands: Commands) -> None:
+def add_to(command: argparse.ArgumentParser) -> None:
     """Declare the command and its options."""
-    command = commands.add_parser(
-        "resume",
-        help="go on with a training that was stopped or killed",
-        description=_DESCRIPTION,
-    )
+    command.description = _DESCRIPTION
     command.add_argument(
         "folder", metavar="RUN", nargs="?", help="a folder that `train` wrote (the newest in runs/)"
     )

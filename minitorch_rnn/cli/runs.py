@@ -3,20 +3,17 @@
 import argparse
 import json
 
-from minitorch_rnn.cli.options import Commands
 from minitorch_rnn.cli.table import plain, room, table
 from minitorch_rnn.training.past import PastRun, past_runs
 from minitorch_rnn.training.tasks import task_of
 
 
-def add_to(commands: Commands) -> None:
+def add_to(command: argparse.ArgumentParser) -> None:
     """Declare the command and its options."""
-    command = commands.add_parser(
-        "runs",
-        help="list past trainings with their figures",
-        description="List the runs in a folder, the newest last: what was trained, how it ended, "
+    command.description = (
+        "List the runs in a folder, the newest last: what was trained, how it ended, "
         "and the figure that its weights were judged by, on data that they were not trained on. A "
-        "run that was killed is interrupted, too; `resume` goes on with it.",
+        "run that was killed is interrupted, too; `resume` goes on with it."
     )
     command.add_argument(
         "folder", metavar="FOLDER", nargs="?", default="runs", help="where they are (runs/)"

@@ -6,19 +6,16 @@ from typing import Any
 
 import numpy as np
 
-from minitorch_rnn.cli.options import Commands, count, positive, seed
+from minitorch_rnn.cli.options import count, positive, seed
 from minitorch_rnn.errors import RunError
 from minitorch_rnn.training.run import Run, newest_run
 from minitorch_rnn.training.tasks import CharacterTask
 
 
-def add_to(commands: Commands) -> None:
+def add_to(command: argparse.ArgumentParser) -> None:
     """Declare the command and its options."""
-    command = commands.add_parser(
-        "sample",
-        help="write text from a trained model",
-        description="Write characters, each drawn from the model's distribution after all that "
-        "came before it.",
+    command.description = (
+        "Write characters, each drawn from the model's distribution after all that came before it."
     )
     command.add_argument(
         "folder", metavar="RUN", nargs="?", help="a folder that `train` wrote (the newest in runs/)"

@@ -9,7 +9,7 @@ import pathlib
 import sys
 from typing import Any
 
-from minitorch_rnn.cli.options import Commands, count
+from minitorch_rnn.cli.options import count
 from minitorch_rnn.cli.table import plain, room, table
 from minitorch_rnn.training import sweep
 from minitorch_rnn.training.session import PACKAGES, require
@@ -42,15 +42,11 @@ on a cluster, one rank deals out and the others train:
   mpiexec -n 9 python -m mpi4py.futures -m minitorch_rnn sweep FILE.toml --mpi"""
 
 
-def add_to(commands: Commands) -> None:
+def add_to(command: argparse.ArgumentParser) -> None:
     """Declare the command and its options."""
-    command = commands.add_parser(
-        "sweep",
-        help="train with many options and compare",
-        description=_DESCRIPTION,
-        epilog=_EXAMPLE,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    command.description = _DESCRIPTION
+    command.epilog = _EXAMPLE
+    command.formatter_class = argparse.RawDescriptionHelpFormatter
     command.add_argument("file", metavar="FILE.toml", help="what to try")
     command.add_argument(
         "--out", metavar="FOLDER", help="where the runs go (sweeps/ and the file's name)"

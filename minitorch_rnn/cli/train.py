@@ -11,7 +11,7 @@ from typing import Any
 
 from minitorch_rnn import training
 from minitorch_rnn.cli.flags import add_flags, config_of
-from minitorch_rnn.cli.options import Commands, positive
+from minitorch_rnn.cli.options import positive
 from minitorch_rnn.training import config, distributed, reporting, session
 from minitorch_rnn.training.signals import STATUS
 from minitorch_rnn.training.tasks import TASKS, task_of
@@ -25,13 +25,9 @@ metrics and pictures go into a run folder. Ctrl-C saves and ends; `resume` goes 
 crash, as if nothing had been."""
 
 
-def add_to(commands: Commands) -> None:
+def add_to(command: argparse.ArgumentParser) -> None:
     """Declare the command and its options; defaults stand in parentheses."""
-    command = commands.add_parser(
-        "train",
-        help="train a model of text, a forecast of a series, or a tagger",
-        description=_DESCRIPTION,
-    )
+    command.description = _DESCRIPTION
     option = command.add_argument
     option("--task", choices=tuple(TASKS), help="what is learned (text)")
     option("--config", metavar="FILE", help="a TOML file of options; flags win over it")

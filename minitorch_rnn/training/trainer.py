@@ -168,11 +168,16 @@ class Trainer:
                 callback.after_step(self, taken)
         self.ended = ended
         self._watch.look()
-        if ended in ("steps", "epochs") and self._validated != self.step:
+        # What was stopped goes on as if it had not been, so nothing more may happen to it.
+        if ended in ("steps", "epochs", "time") and self._validated != self.step:
             self._validate(callbacks)
 
     def stop(self, why: str) -> None:
-        """End the run after this step; of several processes, all of them after the next."""
+        """End the run after this step; of several processes, all of them after the next.
+
+        Unless its "time" is over, the model is not judged once more then: a run that goes on later
+        is to be the same as one that never stopped.
+        """
         self._wish = self._wish or why
         if self.communicator.size == 1:
             self._agreed = self._wish

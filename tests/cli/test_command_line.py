@@ -5,6 +5,7 @@ What needs no process of its own calls `main` in this one, which is faster by a 
 
 import json
 import os
+import pathlib
 import re
 import signal
 import subprocess
@@ -59,6 +60,23 @@ def test_help_shows_the_commands_with_examples():
     for part in ("train", "sample", "check", "examples:", "--prompt 'def '", "exit status"):
         assert part in result.stdout
     assert max(map(len, result.stdout.splitlines())) <= 100
+
+
+def test_every_command_has_a_file_with_its_options():
+    folder = pathlib.Path(cli.__file__).parent
+    not_commands = {"__init__", "flags", "options", "table"}
+    assert {path.stem for path in folder.glob("*.py")} - not_commands == set(cli.COMMANDS)
+    for name in cli.COMMANDS:
+        assert cli.parser(name).parse_args  # its add_to ran
+
+
+def test_help_reads_no_command():
+    program = (
+        "import sys; from minitorch_rnn import cli; cli.parser().format_help(); "
+        "print([m for m in sys.modules if m.startswith(('minitorch_rnn.t', 'minitorch_rnn.nn'))])"
+    )
+    answer = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert answer.stdout == "[]\n"
 
 
 def test_the_version_is_the_packages():

@@ -1,19 +1,15 @@
 """`minitorch-rnn ledger`: the table, the picture, and what is told where it cannot be."""
 
-import argparse
-
 import pytest
 
+from minitorch_rnn import cli
 from minitorch_rnn.agreement import COLUMNS
-from minitorch_rnn.cli import ledger
 from minitorch_rnn.errors import ColumnError, DataError
 
 
 def run(*arguments):
     """The exit status of the command."""
-    top = argparse.ArgumentParser(prog="minitorch-rnn")
-    ledger.add_to(top.add_subparsers(required=True))
-    options = top.parse_args(["ledger", *arguments])
+    options = cli.parser("ledger").parse_args(["ledger", *arguments])
     return options.run(options)
 
 

@@ -36,7 +36,15 @@ TAGGED = "the\tD\ncat\tN\nsat\tV\n\na\tD\ndog\tN\n\n" * 8
 CSV = "# of a mill\nyear,flour,rain\n" + "".join(
     f"{1900 + i},{np.sin(i) + 2:.4f},{(i * 7) % 5}.5\n" for i in range(60)
 )
-PLAN = 'task = "forecast"\nsteps = 5\n[grid]\nlr = [0.01, 0.1]\n[random]\ntrials = 2\nhidden = [4, 8]\n'
+PLAN = """
+task = "forecast"
+steps = 5
+[grid]
+lr = [0.01, 0.1]
+[random]
+trials = 2
+hidden = [4, 8]
+"""
 OPTIONS = {
     "text": {"hidden": 8, "batch": 2, "sequence": 10, "cell": "gru"},
     "tag": {"hidden": 4, "batch": 3},

@@ -204,6 +204,14 @@ def test_a_damaged_run_is_told_and_begun_anew_if_that_is_asked_for(planned, tmp_
     assert told(run(planned(GRID), retry_failed=True)) == told(first)
 
 
+def test_a_trial_that_failed_and_was_resumed_by_hand_has_finished(planned, tmp_path):
+    first = run(planned(GRID))
+    book = tmp_path / "found" / "sweep.json"
+    failed = {"failed": {"trial-0001": "its process died"}}
+    book.write_text(json.dumps(json.loads(book.read_text()) | failed))
+    assert planned(GRID).results() == first
+
+
 # Sweeps that were ended ---------------------------------------------------------------------------
 
 

@@ -83,7 +83,7 @@ class Sweep:
         begun = (self.folder / trial.name / RECORD).exists()
         run = look(self.folder / trial.name) if begun else None
         status, reason = (run.status, run.reason) if run else ("waiting", None)
-        if trial.name in self.failed:
+        if trial.name in self.failed and status != "finished":  # as by `resume` meanwhile
             status, reason = "failed", self.failed[trial.name]
         if run is None:
             return Result(trial.name, trial.varied, status=status, reason=reason)

@@ -146,6 +146,7 @@ class TextConfig(Config):
     sequence: int = option(48, "characters that gradients reach back", whole)
     steps: int | None = option(2300, "parameter updates", whole, later=True)
     seconds: float | None = option(50.0, "stop after so long if not done", number, later=True)
+    validate_every: int | None = option(575, "steps between validations", whole)
     sample_every: int = option(575, "steps between samples", whole, later=True)
 
     def check(self) -> None:
@@ -184,6 +185,7 @@ class CharacterTask(Task):
     judged_by = "bits_per_character"
     factor = 1 / math.log(2)
     next_command = "sample"
+    model: CharacterModel
 
     def __init__(
         self,
