@@ -315,16 +315,21 @@ def survived(
 def main() -> None:
     """Kill as often as asked, and tell where."""
     parser = argparse.ArgumentParser(prog="python -m bench.kills", description=__doc__)
+    parser.add_argument(
+        "names", nargs="*", metavar="NAME", help=f"trainings, of {', '.join(TRAININGS)} (all)"
+    )
     parser.add_argument("--kills", type=int, default=200, help="of forked processes (200)")
     parser.add_argument("--cold", type=int, default=0, help="of processes from nothing (0)")
     parser.add_argument("--seed", type=int, default=0, help="draws the moments (0)")
     parser.add_argument("--keep", metavar="FOLDER", help="leave the runs here, to be looked at")
     options = parser.parse_args()
+    if unknown := sorted(set(options.names) - set(TRAININGS)):
+        parser.error(f"{', '.join(unknown)}: known are {', '.join(TRAININGS)}")
     with tempfile.TemporaryDirectory() as temporary:
         home = pathlib.Path(options.keep or temporary)
         home.mkdir(exist_ok=True)
         started = time.monotonic()
-        count = survived(home, options.kills, options.cold, options.seed)
+        count = survived(home, options.kills, options.cold, options.seed, options.names)
     for place, number in sorted(count.items(), key=lambda entry: -entry[1]):
         print(f"{number:4d}  {place}")
     print(

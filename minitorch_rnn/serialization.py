@@ -169,15 +169,19 @@ def _remove_stale(target: pathlib.Path) -> None:
     """Remove what processes left beside `target` that were killed while they wrote it."""
     if os.name != "posix":  # elsewhere one cannot ask whether a process lives without harm
         return
-    start = f"{target.name}.tmp."  # glob would remember the pattern of every name
-    for left in target.parent.iterdir() if target.parent.is_dir() else ():
-        if not left.name.startswith(start):
+    start = f"{target.name}.tmp."
+    try:
+        found = os.listdir(target.parent)  # glob would remember the pattern of every name
+    except OSError:
+        return  # whoever writes there says why
+    for name in found:
+        if not name.startswith(start):
             continue
-        writer = left.name.removeprefix(start).partition(".")[0]
+        writer = name.removeprefix(start).partition(".")[0]
         try:
             os.kill(int(writer), 0)
         except ProcessLookupError:
-            left.unlink(missing_ok=True)
+            (target.parent / name).unlink(missing_ok=True)
         except (ValueError, OverflowError, OSError):
             continue  # not ours, or somebody else's who is at work
 

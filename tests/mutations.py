@@ -21,8 +21,8 @@ FOREIGN = [
 ]  # fmt: skip
 PATHS = [
     "../x", "../../../../tmp/x", "/etc/passwd", "/nowhere/x", "~root/x", "a/../../b", "C:\\x",
-    "-rf", "\\\\host\\x", "file:///etc/passwd", "/dev/zero", "/dev/stdin", "/proc/self/mem", ".", "/",
-    "x" * 5000, "a\0b", "a\nb", "\ud800", "\u202e", "*", "%s%n", "{0.__class__}", "$(touch x)",
+    "-rf", "\\\\host\\x", "file:///etc/passwd", "/dev/zero", "/dev/stdin", "/proc/self/mem", ".",
+    "/", "x" * 5000, "a\0b", "a\nb", "\ud800", "\u202e", "*", "%s%n", "{0.__class__}", "$(touch x)",
 ]  # fmt: skip
 NUMBERS = [
     "0", "-1", "-0", "1e999", "-1e999", "NaN", "Infinity", "nan", "inf", "0x10", "1_000", "1e-999",
@@ -163,8 +163,9 @@ def _other(value, rng):
     for _ in range(300):
         deep = [deep]
     others = [
-        None, True, False, 0, -1, 1, 7, 2.5, -0.5, 1e308, 10**9, 10**30, -(10**30), 2**63, "", "x", [],
-        {}, [value], {"a": value}, [value, value], deep, float("nan"), float("inf"), "9" * 5000, *PATHS,
+        None, True, False, 0, -1, 1, 7, 2.5, -0.5, 1e308, 10**9, 10**30, -(10**30), 2**63, "", "x",
+        [], {}, [value], {"a": value}, [value, value], deep, float("nan"), float("inf"),
+        "9" * 5000, *PATHS,
     ]  # fmt: skip
     return others[int(rng.integers(len(others)))]
 

@@ -54,8 +54,21 @@ def test_the_commands_for_learning_run(tmp_path, monkeypatch, capsys):
     assert written == {".html", ".py", ".svg", ".tex"}
 
 
+def test_the_commands_for_training_run(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (block,) = [block for block in blocks("sh") if "--task forecast" in block]
+    (sweep,) = blocks("toml")
+    (tmp_path / "grid.toml").write_text(re.sub(r"steps = \d+", "steps = 3", sweep))
+    for line in block.splitlines():
+        program, *arguments = shlex.split(line, comments=True)
+        assert program == ".venv/bin/minitorch-rnn"
+        short = {"train": ["--steps", "30"], "sweep": ["--jobs", "1"]}.get(arguments[0], [])
+        assert cli.main([*arguments, *short]) == 0, line
+        assert capsys.readouterr().out.strip()
+
+
 def test_there_are_as_many_exercises_and_tutorials_as_it_says():
-    numbers = {"thirteen": 13, "eighteen": 18}
+    numbers = {"fourteen": 14, "eighteen": 18}
     exercises = re.search(r"\[(\w+) exercises\]", README)[1]
     tutorials = re.search(r"course\]\(tutorials\) of (\w+) tutorials", " ".join(README.split()))[1]
     assert numbers[exercises] == len(teaching.exercises.NAMES)

@@ -136,7 +136,10 @@ def test_training_writes_its_files_and_tells_both_entropies(trained):
 
 def test_progress_goes_to_stderr_and_samples_to_stdout(trained):
     result, _ = trained
-    assert re.match(r"step 1/40: loss \d\.\d+, [\d,]+ characters/s, ", result.stderr)
+    assert re.match(
+        r"step 1/40: loss \d\.\d+, \d\.\d\d bits per character, [\d,]+ characters/s, ",
+        result.stderr,
+    )
     assert all(line.startswith("step ") for line in result.stderr.splitlines())
     assert result.stdout.count("-------------------- step ") == 2
 

@@ -38,7 +38,7 @@ def train(folder, steps, *callbacks):
     path = folder / "book.txt"
     path.write_text("the cat sat on the mat. " * 3000)
     options = {
-        "text": str(path), "hidden": 8, "batch": 4, "sequence": 10, "layers": 2, "dropout": 0.1,
+        "text": str(path), "hidden": 64, "batch": 4, "sequence": 10, "layers": 2, "dropout": 0.1,
         "steps": steps, "cell": "lstm", "validate_every": 200, "schedule": "cosine",
     }  # fmt: skip
     chosen = TASKS["text"].Config.of(options)
