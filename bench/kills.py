@@ -169,8 +169,10 @@ def _watch(moment: Moment) -> dict[str, int]:
         pass_by("removed")
 
     builtins.open = watched_open
-    os.fsync, os.replace = fsync, replace
-    pathlib.Path.unlink = unlink  # type: ignore[method-assign, assignment]
+    for owner, name, watched in (
+        (os, "fsync", fsync), (os, "replace", replace), (pathlib.Path, "unlink", unlink),
+    ):  # fmt: skip
+        setattr(owner, name, watched)
     return passed
 
 
@@ -273,7 +275,8 @@ class Training:
         """
         self.tries += 1
         folder = self._folder(f"{'cold' if cold else 'killed'}-{self.tries}")
-        run, kills = folder / "run", []
+        run = folder / "run"
+        kills: list[str] = []
         while True:
             moment = self.moment(rng) if len(kills) < most else Moment()
             if cold and len(kills) < most:  # from the start of the interpreter
@@ -302,7 +305,7 @@ def survived(
     """
     rng = np.random.default_rng(seed)
     trainings = [Training(name, home) for name in names or TRAININGS]
-    count: dict[str, int] = collections.Counter()
+    count: collections.Counter[str] = collections.Counter()
     for least, from_nothing in ((kills, False), (kills + cold, True)):
         turn = 0
         while sum(count.values()) < least:

@@ -15,8 +15,9 @@ import numpy as np
 
 import minitorch_rnn as mt
 from minitorch_rnn.data.batch import Batch
-from minitorch_rnn.training import distributed
+from minitorch_rnn.training import distributed, session
 from minitorch_rnn.training.task import Task
+from minitorch_rnn.training.tasks import TASKS
 from minitorch_rnn.training.trainer import Trainer
 
 OPTIMIZERS = {
@@ -88,7 +89,8 @@ def results(communicator, path, cases):
         train(one, f"{path}.{name}.{cell}.{optimizer}.{B}.npz", cell, optimizer, B)
         one.close()
     programs = (values, bits, own_loop, differ)[communicator.size == 1 :]
-    tell(communicator, path, {program.__name__: program(communicator) for program in programs})
+    found = {program.__name__: program(communicator) for program in programs}
+    tell(communicator, path, found | {"uneven": uneven(communicator, path)})
 
 
 def tell(communicator, path, value):
@@ -140,6 +142,34 @@ def bits(communicator):
             found.append(hashlib.sha256(p.grad.numpy()).hexdigest())
             p.update_(p.grad)
             communicator.check_same([p], n)
+    return found
+
+
+def uneven(communicator, path):
+    """The weights of a forecaster and a tagger whose batches differ in sequences and in targets."""
+    rng = np.random.default_rng(3)
+    path = f"{path}.data.{communicator.rank}"  # alike on all
+    with open(f"{path}.csv", "w", encoding="utf-8") as file:
+        for x, y in rng.normal(size=(150, 2)):
+            file.write(f"{'' if x > 0.5 else x},{y}\n")
+    with open(f"{path}.tsv", "w", encoding="utf-8") as file:
+        for length in rng.integers(1, 9, 32):
+            file.write("".join(f"{n % 7}\t{n % 2}\n" for n in rng.integers(0, 14, length)) + "\n")
+    alike = {"hidden": 4, "dtype": "float64", "seconds": 1000}
+    found = {}
+    for name, options in {
+        "forecast": {
+            "data": f"{path}.csv", "target": "1", "columns": ["2"], "fill": "mean", "batch": 5,
+            "sequence": 20, "network": "lstm",
+        },
+        "tag": {"data": f"{path}.tsv", "batch": 4},
+    }.items():  # fmt: skip
+        config = TASKS[name].Config.of(options | alike)
+        mt.manual_seed(config.seed)
+        task = TASKS[name].prepare(config)
+        session.trainer_of(config, task, communicator).run(steps=25)
+        found[name] = {key: p.tolist() for key, p in _plain(task.model).items()}
+        found[name]["sizes"] = sorted({batch.size for batch in task.batches(0)})
     return found
 
 

@@ -16,8 +16,8 @@ from minitorch_rnn.errors import DataError, RunError
 from minitorch_rnn.serialization import write_whole
 from minitorch_rnn.training.run import Run, newest_run
 from minitorch_rnn.training.tasks.forecast import ForecastTask
-from minitorch_rnn.training.tasks.forecast_picture import draw
-from minitorch_rnn.training.tasks.forecast_scores import Forecast
+from minitorch_rnn.training.tasks.forecast.picture import draw
+from minitorch_rnn.training.tasks.forecast.scores import Forecast
 
 _MOST = 100_000  # steps
 _DESCRIPTION = """\

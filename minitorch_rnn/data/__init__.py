@@ -1,9 +1,9 @@
 """Data sets: text, time series and tagged sequences out of files, generated tasks, and batches."""
 
 from minitorch_rnn.data import generators
-from minitorch_rnn.data.batch import Batch
+from minitorch_rnn.data.batch import Batch, Batches
 from minitorch_rnn.data.scaling import Scaling
-from minitorch_rnn.data.sequences import Batches, Sequences
+from minitorch_rnn.data.sequences import Sequences
 from minitorch_rnn.data.series import Series, read_series
 from minitorch_rnn.data.shipped import shipped
 from minitorch_rnn.data.streams import Streams

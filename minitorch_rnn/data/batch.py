@@ -1,8 +1,9 @@
-"""Batch: the data of one training step, and the part of it that one process of several takes."""
+"""Batch: the data of one training step; Batches: those of an epoch, each made when asked for."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from typing import NamedTuple, overload
 
 import numpy as np
 
@@ -54,3 +55,34 @@ class Batch(NamedTuple):
         mine = slice(rank * B // size, (rank + 1) * B // size)
         lengths = None if self.lengths is None else self.lengths[mine]
         return Batch(self.inputs[:, mine], self.targets[:, mine], lengths, self.fresh)
+
+
+class Batches(Sequence[Batch]):
+    """The batches of an epoch: a list of which each element is made when it is asked for.
+
+    Args:
+        count: how many there are.
+        make: batch i, for i from 0 to count - 1; the same one whenever it is asked for.
+
+    >>> batches = Batches(3, lambda i: Batch(np.full((2, 1), i), np.full((2, 1), i)))
+    >>> len(batches), batches[-1].inputs.tolist(), [batch.count for batch in batches[1:]]
+    (3, [[2], [2]], [2, 2])
+    """
+
+    def __init__(self, count: int, make: Callable[[int], Batch]) -> None:
+        self._count = count
+        self._make = make
+
+    def __len__(self) -> int:
+        return self._count
+
+    @overload
+    def __getitem__(self, index: int) -> Batch: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Batch]: ...
+    def __getitem__(self, index: int | slice) -> Batch | Sequence[Batch]:
+        if isinstance(index, slice):
+            return [self._make(i) for i in range(self._count)[index]]
+        if not -self._count <= index < self._count:
+            raise IndexError(f"batch {index} was asked for; there are {self._count}.")
+        return self._make(index % self._count)

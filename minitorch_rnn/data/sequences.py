@@ -2,45 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from functools import cached_property, partial
-from typing import Any, overload
+from typing import Any
 
 import numpy as np
 
-from minitorch_rnn.data.batch import IGNORED, Batch
+from minitorch_rnn.data.batch import IGNORED, Batch, Batches
 from minitorch_rnn.errors import DataError
-
-
-class Batches(Sequence[Batch]):
-    """The batches of an epoch: a list of which each element is made when it is asked for.
-
-    Args:
-        count: how many there are.
-        make: batch i, for i from 0 to count - 1; the same one whenever it is asked for.
-
-    >>> batches = Batches(3, lambda i: Batch(np.full((2, 1), i), np.full((2, 1), i)))
-    >>> len(batches), batches[-1].inputs.tolist(), [batch.count for batch in batches[1:]]
-    (3, [[2], [2]], [2, 2])
-    """
-
-    def __init__(self, count: int, make: Callable[[int], Batch]) -> None:
-        self._count = count
-        self._make = make
-
-    def __len__(self) -> int:
-        return self._count
-
-    @overload
-    def __getitem__(self, index: int) -> Batch: ...
-    @overload
-    def __getitem__(self, index: slice) -> Sequence[Batch]: ...
-    def __getitem__(self, index: int | slice) -> Batch | Sequence[Batch]:
-        if isinstance(index, slice):
-            return [self._make(i) for i in range(self._count)[index]]
-        if not -self._count <= index < self._count:
-            raise IndexError(f"batch {index} was asked for; there are {self._count}.")
-        return self._make(index % self._count)
 
 
 def padded(inputs: Sequence[np.ndarray], targets: Sequence[np.ndarray]) -> Batch:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import array
 import dataclasses
 import datetime
+import itertools
 import os
 import re
 from collections.abc import Mapping, Sequence
@@ -20,6 +21,8 @@ from minitorch_rnn.errors import DataError
 __all__ = ["FILLS", "Series", "labels_after", "read_names", "read_series"]
 
 FILLS = ("refuse", "previous", "linear", "mean")
+
+_CYCLES = {"day", "hour", "minute", "month", "quarter", "second", "week", "weekday"}  # begin anew
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -190,7 +193,7 @@ def read_series(
     Raises:
         DataError: naming the file and the line: if the file cannot be read or is not UTF-8, a row
             has too few or too many cells, a cell is no finite number, a column is not known or
-            is there twice, fewer than two rows come, or time runs backward.
+            is there twice, fewer than two rows come, or time goes back.
 
     >>> import tempfile
     >>> path = os.path.join(tempfile.mkdtemp(), "harvest.csv")
@@ -234,22 +237,27 @@ def _read(table: Table, columns: Sequence[str] | None, time: str | None, missing
             f"{table.path}: has {len(labels)} row{'s' * (len(labels) != 1)} of figures; a series "
             "needs at least 2."
         )
-    _check_order(labels, table.path)
+    if when is not None:
+        _check_order(labels, table.names[when], table.path)
     values = np.column_stack([np.frombuffer(kept) for kept in figures])
     return Series(tuple(columns), values, tuple(labels), table.path)
 
 
-def _check_order(labels: list[str], source: str) -> None:
-    """Refuse times that run backward: everything learned of them would be the wrong way round."""
+def _check_order(labels: list[str], name: str, source: str) -> None:
+    """Refuse times that go back: rows from the newest, or several series one after the other."""
     known: list[float] | list[str]
+    dates = [re.match(r"[0-9]{4}[-/][0-9]{2}([-/][0-9]{2}|$)", label) for label in labels]
     if all(NUMBER.fullmatch(label) for label in labels):
+        if name.lower() in _CYCLES:
+            return
         known = [float(label) for label in labels]
-    elif all(re.match(r"[0-9]{4}[-/][0-9]{2}([-/][0-9]{2}|$)", label) for label in labels):
-        known = labels
+    elif all(dates):
+        known = [date[0].replace("/", "-") for date in dates if date]  # the hours may be of a zone
     else:
         return
-    if all(a > b for a, b in zip(known[:-1], known[1:], strict=True)):  # type: ignore[operator]
-        raise DataError(
-            f"{source}: goes back in time, from {labels[0]} to {labels[-1]}; sort its rows from "
-            "the oldest to the newest."
-        )
+    for row, (a, b) in enumerate(itertools.pairwise(known), 2):
+        if b < a:  # type: ignore[operator]
+            raise DataError(
+                f"{source}: goes back in time in row {row}, from {labels[row - 2]} to "
+                f"{labels[row - 1]}; give one series, sorted from the oldest row to the newest."
+            )

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from minitorch_rnn.data.batch import Batch
-from minitorch_rnn.data.sequences import Batches
+from minitorch_rnn.data.batch import Batch, Batches
 from minitorch_rnn.errors import DataError
 
 
@@ -71,19 +70,28 @@ class Streams(Batches):
         source: str = "text",
         unit: str = "characters",
     ) -> tuple[Streams, Streams]:
-        """Streams to train on, and streams of the last twentieth of the text to be judged by.
-
-        At most 60,000 characters are held out, and at least one sequence.
+        """Streams to train on, and streams of what is `held_out` of the text to be judged by.
 
         Raises:
             DataError: as `of`, if either part is too short.
         """
-        held = min(60_000, max(len(numbers) // 20, steps + 1), len(numbers))
+        held = cls.held_out(len(numbers), steps)
         source = f"{source} ({len(numbers)} {unit}, {held} of them held out)"
         return (
             cls.of(numbers[:-held], batch, steps, source, unit),
             cls.judging(numbers[-held:], batch, steps, source, unit),
         )
+
+    @staticmethod
+    def held_out(count: int, steps: int) -> int:
+        """How many of `count` characters are held out: the last twentieth, at most 60,000.
+
+        They are one sequence of `steps` at least.
+
+        >>> Streams.held_out(1000, 20), Streams.held_out(100, 20)
+        (50, 21)
+        """
+        return min(60_000, max(count // 20, steps + 1), count)
 
     @classmethod
     def judging(

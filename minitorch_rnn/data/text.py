@@ -273,6 +273,8 @@ def entropy_bits(numbers: np.ndarray) -> float:
 
 
 def _bytes_of(path: str | os.PathLike[str]) -> bytes:
+    if pathlib.Path(path).is_char_device():  # /dev/zero has no end
+        raise DataError(f"{path}: is a device; a file is needed.")
     try:
         return pathlib.Path(path).read_bytes()
     except (OSError, ValueError) as cause:  # a NUL in the name is a ValueError

@@ -145,7 +145,8 @@ class Checkpoints(Callback):
             return False
         try:
             trainer.load_state_dict(saved)
-        except (CheckpointError, StateError) as error:
+            _check(saved, trainer)
+        except (StateError, ValueError, OverflowError) as error:
             raise CheckpointError(f"{self.home / FOLDER}: {error}") from error
         return True
 
@@ -169,6 +170,55 @@ def tidy(folder: pathlib.Path) -> None:
         if is_temporary(left):
             with contextlib.suppress(OSError):  # whoever writes there next says why
                 left.unlink()
+
+
+def _check(saved: Any, trainer: Trainer) -> None:
+    """Refuse what can be loaded, but what no trainer of this task can have saved."""
+    try:
+        numbers, best, figures = saved["numbers"], saved["best"], saved["figures"]
+        optimizer = trainer.optimizer
+        right = {
+            "numbers": all(
+                _is_number(value)
+                and 0 <= value < 1e12
+                and (name == "seconds" or type(value) is int)
+                for name, value in numbers.items()
+            ),
+            "best": best is None or (_is_whole(best[0]) and _is_figures({"": best[1], **best[2]})),
+            "figures": _is_figures(figures),
+            "optimizer": all(
+                _is_number(value) and value >= 0
+                for group in saved["optimizer"]["param_groups"]
+                for name, value in group.items()
+                if _is_number(optimizer.defaults.get(name))
+            ),
+            "optimizer's state": all(
+                _is_whole(value)
+                if name == "step"
+                else value.shape == optimizer.params[int(i)].shape
+                for i, state in saved["optimizer"]["state"].items()
+                for name, value in state.items()
+            ),
+        }
+        right["place in the data"] = all(right.values()) and numbers["index"] < len(
+            trainer.task.batches(numbers["epoch"])
+        )
+    except (KeyError, TypeError, AttributeError, IndexError, ValueError) as error:
+        raise CheckpointError(f"checkpoint: is not of this training: {error!r}.") from error
+    if wrong := [name for name, is_right in right.items() if not is_right]:
+        raise CheckpointError(f"checkpoint: is not of this training: wrong are {', '.join(wrong)}.")
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _is_whole(value: Any) -> bool:
+    return _is_number(value) and isinstance(value, int) and 0 < value < 10**12
+
+
+def _is_figures(value: Any) -> bool:
+    return isinstance(value, dict) and all(map(_is_number, value.values()))
 
 
 def _step(path: pathlib.Path) -> int:

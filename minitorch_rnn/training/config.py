@@ -25,13 +25,19 @@ class Kind(NamedTuple):
     many: bool = False
 
 
-def _whole(value: Any, least: int) -> int:
+def _told(value: Any) -> str:
+    """A value as messages show it."""
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:60]}…"
+
+
+def _whole(value: Any, least: int, most: int = 10**9) -> int:
     try:
         number = int(value) if isinstance(value, int | str) and value is not True else -1
     except ValueError:
         number = -1
-    if value is False or not least <= number <= 10**9:
-        raise ValueError(f"{value!r} is not a whole number from {least} to 1,000,000,000")
+    if value is False or not least <= number <= most:
+        raise ValueError(f"{_told(value)} is not a whole number from {least} to {most:,}")
     return number
 
 
@@ -41,30 +47,31 @@ def _number(value: Any, fits: Callable[[float], bool], what: str) -> float:
     except (ValueError, TypeError, OverflowError):
         number = math.nan
     if not fits(number):
-        raise ValueError(f"{value!r} is not a number {what}")
+        raise ValueError(f"{_told(value)} is not a number {what}")
     return number
 
 
 def _text(value: Any) -> str:
     if not isinstance(value, str) or not value or "\0" in value:
-        raise ValueError(f"{value!r} is not a text of at least one character")
+        raise ValueError(f"{_told(value)} is not a text of at least one character")
     return value
 
 
 def _flag(value: Any) -> bool:
     if not isinstance(value, bool):
-        raise ValueError(f"{value!r} is neither true nor false")
+        raise ValueError(f"{_told(value)} is neither true nor false")
     return value
 
 
 def _names(value: Any) -> tuple[str, ...]:
     values = value.split(",") if isinstance(value, str) else value
     if not isinstance(values, list | tuple) or not values:
-        raise ValueError(f"{value!r} is not a list of names")
+        raise ValueError(f"{_told(value)} is not a list of names")
     return tuple(_text(entry) for entry in values)
 
 
 whole = Kind(lambda value: _whole(value, 1), "N")
+few = Kind(lambda value: _whole(value, 1, 1000), "N")
 natural = Kind(lambda value: _whole(value, 0), "N")
 number = Kind(lambda value: _number(value, lambda x: 0 < x < math.inf, "above 0"), "X")
 level = Kind(lambda value: _number(value, lambda x: 0 <= x < math.inf, "of at least 0"), "X")
@@ -85,7 +92,7 @@ def one_of(*choices: str) -> Kind:
 
     def of(value: Any) -> str:
         if not isinstance(value, str) or value not in choices:
-            raise ValueError(f"{value!r} is none of {', '.join(choices)}")
+            raise ValueError(f"{_told(value)} is none of {', '.join(choices)}")
         return value
 
     return Kind(of, "{" + ",".join(choices) + "}", choices)
@@ -116,7 +123,7 @@ class Config:
     """
 
     hidden: int = option(64, "hidden units per layer", whole)
-    layers: int = option(1, "recurrent layers", whole)
+    layers: int = option(1, "recurrent layers", few)
     dropout: float = option(0.0, "share of values dropped between layers", fraction)
     batch: int = option(32, "sequences, or parallel streams, of one step", whole)
     sequence: int = option(48, "steps that gradients reach back", whole)
@@ -174,7 +181,7 @@ class Config:
             if name not in known:
                 close = difflib.get_close_matches(str(name), known, n=1)
                 hint = f"did you mean {close[0]}?" if close else f"known are {', '.join(known)}."
-                raise RunError(f"{name}: there is no such option; {hint}")
+                raise RunError(f"{str(name):.60}: there is no such option; {hint}")
             none = value is None and "None" in str(known[name].type)
             try:
                 values[name] = None if none else known[name].metadata["kind"].of(value)
@@ -256,6 +263,6 @@ def read(path: Any) -> dict[str, Any]:
 
 
 __all__ = [
-    "Config", "Kind", "file", "flag", "fraction", "level", "names", "natural", "number", "one_of",
-    "option", "read", "text", "whole",
+    "Config", "Kind", "few", "file", "flag", "fraction", "level", "names", "natural", "number",
+    "one_of", "option", "read", "text", "whole",
 ]  # fmt: skip

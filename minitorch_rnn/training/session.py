@@ -132,6 +132,9 @@ def _train(
 ) -> Outcome:
     config = run.config
     told.compare("several processes", dataclasses.asdict(config) | {"the data": task.facts()})
+    if told.rank:  # what is dropped from its sequences is another thing than in those of rank 0
+        own = np.random.SeedSequence([config.seed, told.rank]).generate_state(1)
+        backend.manual_seed(int(own[0]))
     trainer = trainer_of(config, task, told)
     checkpoints = Checkpoints(run.folder, config.checkpoint_every, config.keep)
     if resumed:
@@ -246,7 +249,6 @@ def _machine(config: Config) -> Iterator[None]:
     with (
         backend.use(config.backend or backend.current_backend().name),
         threadpool_limits(limits=config.threads, user_api="blas"),
-        np.errstate(under="ignore"),
     ):
         yield
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import threading
+from collections.abc import Callable
 from types import FrameType
-from typing import Any
+from typing import Any, Self
 
 from minitorch_rnn.training.callback import Callback, Step
 from minitorch_rnn.training.trainer import Trainer
@@ -15,10 +17,36 @@ STATUS = {"interrupt": 130, "terminated": 143}  # exit status by why a training 
 _REASONS = {signal.SIGINT: "interrupt", signal.SIGTERM: "terminated"}
 
 
-class Signals(Callback):
-    """Inside the block, a signal lets the step be finished; then the training is saved and ends.
+class Caught:
+    """Inside the block, Ctrl-C and SIGTERM are told to `heard`, by the reason to end that they are.
 
     In another thread than the main one signals cannot be caught, and nothing is changed.
+
+    >>> with Caught(print):
+    ...     signal.raise_signal(signal.SIGTERM)
+    terminated
+    """
+
+    def __init__(self, heard: Callable[[str], object]) -> None:
+        self._heard = heard
+        self._before: dict[signal.Signals, Any] = {}
+
+    def __enter__(self) -> Self:
+        if threading.current_thread() is threading.main_thread():
+            for number in _REASONS:
+                self._before[number] = signal.signal(number, self._came)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)
+
+    def _came(self, number: int, frame: FrameType | None) -> None:
+        self._heard(_REASONS[signal.Signals(number)])
+
+
+class Signals(Caught, Callback):
+    """Inside the block, a signal lets the step be finished; then the training is saved and ends.
 
     >>> with Signals() as signals:
     ...     signals.received is None
@@ -26,26 +54,15 @@ class Signals(Callback):
     """
 
     def __init__(self) -> None:
+        super().__init__(self._receive)
         self.received: str | None = None
-        self._before: dict[signal.Signals, Any] = {}
 
-    def __enter__(self) -> Signals:
-        if threading.current_thread() is threading.main_thread():
-            for number in _REASONS:
-                self._before[number] = signal.signal(number, self._heard)
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, signal.SIG_DFL if handler is None else handler)
-
-    def _heard(self, number: int, frame: FrameType | None) -> None:
-        reason = _REASONS[signal.Signals(number)]
+    def _receive(self, reason: str) -> None:
         if self.received == reason == "interrupt":
             os._exit(STATUS["interrupt"])  # whatever is being written stays as it was before
         self.received = reason
         if reason == "interrupt":
-            _tell(b"\nfinishing this step, then saving; Ctrl-C again ends at once\n")
+            tell("finishing this step, then saving; Ctrl-C again ends at once")
 
     def after_step(self, trainer: Trainer, step: Step) -> None:
         """End the training, if a signal came."""
@@ -53,9 +70,10 @@ class Signals(Callback):
             trainer.stop(self.received)
 
 
-def _tell(line: bytes) -> None:
-    """Write to stderr without its buffer, which the interrupted code may be writing to."""
-    try:
-        os.write(2, line)
-    except OSError:
-        pass
+def tell(line: str) -> None:
+    """Write to stderr without its buffer, which the interrupted code may be writing to.
+
+    >>> tell("saving")
+    """
+    with contextlib.suppress(OSError):
+        os.write(2, f"\n{line}\n".encode())

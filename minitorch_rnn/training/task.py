@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import pathlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
@@ -10,8 +11,9 @@ import numpy as np
 
 from minitorch_rnn import nn
 from minitorch_rnn.data.batch import Batch
-from minitorch_rnn.engine import Tensor, no_grad
+from minitorch_rnn.engine import Tensor
 from minitorch_rnn.training.config import Config
+from minitorch_rnn.training.judging import judging
 
 
 class Task:
@@ -66,19 +68,18 @@ class Task:
         raise NotImplementedError(f"{type(self).__name__} has no loss")
 
     def evaluate(self) -> dict[str, float]:
-        """The figures of the model on the held-out data: the loss, and what a subclass adds."""
+        """The figures of the model on the held-out data: the loss, and what a subclass adds.
+
+        Without such data the loss is nan, and no weights are the best.
+        """
         total: Any = 0.0
         count, state = 0, None
-        training, _ = self.model.training, self.model.eval()
-        try:
-            with no_grad():
-                for batch in self.held_out:
-                    loss, state = self.loss(batch, None if batch.fresh else state)
-                    # Added up where it is computed: a look at each loss would wait for a device.
-                    total, count = total + loss.detach() * batch.count, count + batch.count
-        finally:
-            self.model.train(training)
-        return {"loss": float(total) / max(count, 1)}
+        with judging(self.model):
+            for batch in self.held_out:
+                loss, state = self.loss(batch, None if batch.fresh else state)
+                # Added up where it is computed: a look at each loss would wait for a device.
+                total, count = total + loss.detach() * batch.count, count + batch.count
+        return {"loss": float(total) / count if count else math.nan}
 
     @classmethod
     def prepare(cls, config: Any) -> Task:

@@ -56,7 +56,8 @@ class Trainer:
     Attributes:
         step, epoch, index: steps taken; where in the data the next batch is.
         state: what the last batch left for the next, without its history.
-        figures, best: of the last validation; and the best of all, a `Best`, or None.
+        figures, validated: of the last validation; and the step it followed.
+        best: the best validation, a `Best`, or None.
         ended: why the last run ended: "steps", "epochs", "early", or what a callback said.
         seconds: spent in `run`, also before it was resumed.
         skipped, restored: how often the step was skipped, the checkpoint restored.
@@ -114,7 +115,7 @@ class Trainer:
         self._wish: str | None = None  # of this process to end
         self._agreed: str | None = None  # of all processes
         self._in_a_row = 0  # skipped
-        self._validated = 0  # the step
+        self.validated = 0  # the step
         on_host = next(iter(optimizer.params)).backend == "numpy"
         self._watch = Watch(on_host or on_nan != "stop" or self.communicator.size > 1)
 
@@ -169,7 +170,7 @@ class Trainer:
         self.ended = ended
         self._watch.look()
         # What was stopped goes on as if it had not been, so nothing more may happen to it.
-        if ended in ("steps", "epochs", "time") and self._validated != self.step:
+        if ended in ("steps", "epochs", "time") and self.validated != self.step:
             self._validate(callbacks)
 
     def stop(self, why: str) -> None:
@@ -249,6 +250,8 @@ class Trainer:
     def _end(self) -> str | None:
         if self._agreed is not None:
             return self._agreed
+        if self.patience is not None and self.waited >= self.patience:
+            return "early"  # as every process finds, and a resumed one again
         if self.steps is not None and self.step >= self.steps:
             return "steps"
         if self.epochs is not None and self.epoch >= self.epochs:
@@ -260,7 +263,7 @@ class Trainer:
     def _validate(self, callbacks: Sequence[Callback]) -> None:
         self._watch.look()
         self.figures = self.task.evaluate()
-        self._validated = self.step
+        self.validated = self.step
         judged = self.figures[self.task.judged_by]
         if isinstance(self.schedule, ReduceLROnPlateau):
             self.schedule.step(judged)
@@ -268,8 +271,6 @@ class Trainer:
             self.best, self.waited = Best(self.step, judged, dict(self.figures)), 0
         else:
             self.waited += 1
-            if self.patience is not None and self.waited >= self.patience:
-                self._agreed = "early"  # as every process finds
         for callback in callbacks:
             callback.after_validation(self, self.figures)
 
@@ -373,7 +374,7 @@ class Trainer:
 
 # Attributes of a trainer that are numbers, and saved.
 _NUMBERS = (
-    "step", "epoch", "index", "waited", "skipped", "restored", "seconds", "_in_a_row", "_validated",
+    "step", "epoch", "index", "waited", "skipped", "restored", "seconds", "_in_a_row", "validated",
 )  # fmt: skip
 
 

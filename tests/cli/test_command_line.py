@@ -153,7 +153,7 @@ def test_a_quiet_training_prints_its_result_only(book, tmp_path, capsys):
     arguments = ["train", "--text", str(book), "--out", str(tmp_path / "run"), *TINY]
     assert cli.main([*arguments, "--steps", "2", "--sample-every", "1", "--quiet"]) == 0
     out, error = capsys.readouterr()
-    assert error == "" and out.startswith("2 steps in ") and out.count("\n") == 4
+    assert error == "" and out.startswith("2 steps in ") and out.count("\n") == 5
 
 
 def test_one_seed_trains_one_model(book, trained, tmp_path):

@@ -57,7 +57,7 @@ def test_what_is_told_is_the_report_below_what_was_judged(home, capsys):
     first, *report = capsys.readouterr().out.splitlines()
     step = Run.open(folder).record["best"]
     assert first == f"{folder}: the best weights, of step {step}, on what was held out"
-    assert "characters it never saw the model needs" in report[0] and len(report) == 2
+    assert "characters that chose but did not train its weights" in report[0] and len(report) == 3
 
 
 def test_a_tagger_is_told_tag_by_tag(home, capsys):
@@ -76,7 +76,7 @@ def test_another_file_is_judged_with_the_vocabulary_of_the_run(flag, home, tmp_p
     assert told["figures"]["bits_per_character"] > 3
     assert evaluated(home / "runs" / "text", flag, other) == 0
     out = capsys.readouterr().out
-    assert f"on {other}\n" in out and f"characters of {other} the model needs" in out
+    assert f"on {other}\n" in out and f"characters of {other}\nthe model needs" in out
 
 
 def test_other_sequences_are_judged_with_the_tags_of_the_run(home, tmp_path, capsys):

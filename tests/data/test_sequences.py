@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from hypothesis import given
 
-from minitorch_rnn.data.batch import Batch
-from minitorch_rnn.data.sequences import Batches, Sequences, padded
+from minitorch_rnn.data.batch import Batch, Batches
+from minitorch_rnn.data.sequences import Sequences, padded
 from minitorch_rnn.errors import DataError
 
 LENGTHS = st.lists(st.integers(1, 30), min_size=1, max_size=60)

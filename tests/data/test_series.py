@@ -104,6 +104,12 @@ def test_labels_go_on_where_they_go_evenly():
     assert labels_after(("9999-12-30", "9999-12-31"), 1) == ("+1",)
 
 
+def test_times_that_begin_anew_do_not_go_back(csv):
+    assert read_series(csv("month,y\n12,1\n1,2\n"), time="month").labels == ("12", "1")
+    times = ("2003-01-31 9:00", "2003-01-31 10:00", "2003-01-31 10:00")
+    assert read_series(csv("time,y\n" + "".join(f"{t},1\n" for t in times))).labels == times
+
+
 # What is refused ----------------------------------------------------------------------------------
 
 
@@ -135,6 +141,16 @@ def test_labels_go_on_where_they_go_evenly():
         pytest.param("y,x\n" + "1" * (1 << 20) + ",2\n", "line 2 is longer", id="huge line"),
         pytest.param("year,y\n2003,1\n2002,2\n", "goes back in time", id="years backward"),
         pytest.param("d,y\n2003-02-01,1\n2003-01-31,2\n", "goes back in time", id="days backward"),
+        pytest.param(
+            "year,y\n2001,1\n2002,2\n2003,3\n2001,4\n2002,5\n",
+            "goes back in time in row 4, from 2003 to 2001; give one series",
+            id="two series",
+        ),
+        pytest.param(
+            "time,y\n2003/01/30 9:00,1\n2003/01/31 10:00,2\n2003/01/30 23:00,2\n",
+            "goes back in time in row 3",
+            id="a row out of order",
+        ),
     ],
 )
 def test_what_cannot_be_read_is_told_with_its_line(csv, content, told):

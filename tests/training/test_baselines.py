@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from minitorch_rnn.data.shipped import shipped
-from minitorch_rnn.training.tasks.baselines import Autoregression, Naive, arv, rmse
+from minitorch_rnn.training.tasks.forecast.baselines import Autoregression, Naive, arv, rmse
 
 
 def recursion(constant, weights, first, N, noise=None):

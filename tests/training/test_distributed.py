@@ -93,6 +93,19 @@ def test_a_sequence_that_asks_for_nothing_carries_its_state_on(tmp_path):
     test_processes_train_as_one_does_with_the_whole_batch(tmp_path, 3, "flat", "rnn", "adam", 3)
 
 
+@pytest.mark.parametrize("n", CASES)
+def test_uneven_batches_of_a_forecast_and_of_tags_are_one_batch(n, tmp_path):
+    expected = mpi_programs.uneven(distributed.Alone(), tmp_path / "alone")
+    for rank in results(n)[1]:
+        for name, weights in expected.items():
+            assert weights["sizes"][0] < n <= weights["sizes"][1]  # some ranks have none
+            for key, values in weights.items():
+                # sums in another order, over 25 steps
+                np.testing.assert_allclose(
+                    rank["uneven"][name][key], values, rtol=1e-11, atol=1e-12
+                )
+
+
 def test_a_message_for_each_parameter_gives_the_same_bits_as_one_for_all():
     naive, flat = (trained(2, name, "lstm", "adam", 5) for name in ("naive", "flat"))
     for name in flat:

@@ -7,17 +7,19 @@ import pathlib
 import numpy as np
 import pytest
 
-from minitorch_rnn import backend, column, manual_seed, nn, no_grad, optim
+from minitorch_rnn import Tensor, backend, column, manual_seed, nn, no_grad, optim
 from minitorch_rnn.data.shipped import shipped
 from minitorch_rnn.errors import DataError, RunError
-from minitorch_rnn.training.tasks.baselines import Autoregression, Naive, rmse
-from minitorch_rnn.training.tasks.forecast import ForecastConfig, ForecastTask
-from minitorch_rnn.training.tasks.forecasters import (
+from minitorch_rnn.training.tasks.forecast import ForecastConfig, ForecastTask, networks
+from minitorch_rnn.training.tasks.forecast.baselines import Autoregression, Naive, rmse
+from minitorch_rnn.training.tasks.forecast.networks import (
+    Forecaster,
     NarxForecaster,
     RecurrentForecaster,
     forecasts,
     open_loop,
 )
+from minitorch_rnn.training.tasks.forecast.scores import judge
 from minitorch_rnn.training.trainer import Trainer
 
 NETWORKS = ("narx", "rnn", "lstm", "gru")
@@ -90,6 +92,15 @@ def test_a_state_goes_on_as_if_it_had_not_stopped(network, rng):
             p, state = forecaster(rows[a:b], state)
             parts.append(p.numpy())
     np.testing.assert_allclose(np.concatenate(parts), whole, rtol=1e-10, atol=1e-14)
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+def test_a_long_series_goes_through_a_network_in_parts_as_in_one(network, rng, monkeypatch):
+    rows, forecaster = rng.normal(size=(30, 3)), model(network)
+    whole = open_loop(forecaster, rows, start=9, context=5)
+    monkeypatch.setattr(networks, "_CHUNK", 7)
+    parts = open_loop(forecaster, rows, start=9, context=5)
+    np.testing.assert_allclose(parts, whole, rtol=1e-10, atol=1e-14)
 
 
 @pytest.mark.parametrize("network", NETWORKS)
@@ -319,6 +330,41 @@ def test_figures_and_gradients_are_the_same_on_another_backend(network, file):
     np.testing.assert_allclose(said, other[2], rtol=1e-10)
     for one, two in zip(grads, other[3], strict=True):
         np.testing.assert_allclose(one, two, rtol=1e-10, atol=1e-14)
+
+
+class Diverging(Forecaster):
+    """0 for the 20 rows of context and 5 more, or up to the last step in closed loop; then nan."""
+
+    def forward(self, rows, state=None):
+        p = np.zeros((len(rows), rows.shape[1], 1))
+        p[25:] = np.nan
+        return Tensor(p), state
+
+    def closed_loop(self, extra, state):
+        p = np.zeros((len(extra), extra.shape[1], 1))
+        p[-1] = np.nan
+        return Tensor(p)
+
+
+def test_a_forecast_that_is_not_a_number_is_not_passed_over(file):
+    config = file()
+    figures = judge(Diverging(), prepared(config).series, config).figures
+    assert np.isnan(figures["loss"]) and "ar_closed_loop_rmse" in figures
+    assert "rmse" not in figures and "closed_loop_rmse" not in figures
+
+
+def test_every_known_value_counts_alike_in_closed_loop(file):
+    def gap(values):
+        values[112:118, 0] = np.nan
+
+    config = file(gap, fill="previous")
+    data = prepared(config).series
+    found = judge(model("narx"), data, config).figures["naive_closed_loop_rmse"]
+    said, truth = (
+        np.array([values[origin + shift] for origin in range(data.test, 117) for shift in shifts])
+        for values, shifts in ((data.past, [-1] * 4), (data.truth, range(4)))
+    )
+    assert found == pytest.approx(rmse(said, truth), rel=1e-12)
 
 
 def test_the_test_is_judged_but_judges_nothing(file):

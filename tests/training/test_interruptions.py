@@ -3,7 +3,6 @@
 import fcntl
 import json
 import os
-import pathlib
 import signal
 import subprocess
 import sys
@@ -20,7 +19,7 @@ pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals of Unix")
 TEXT = "the cat sat on the mat. " * 60
 OPTIONS = {
     "hidden": 8, "batch": 4, "sequence": 20, "layers": 2, "dropout": 0.2, "schedule": "cosine",
-    "steps": 300, "validate_every": 40, "checkpoint_every": 60, "cell": "lstm",
+    "steps": 200, "validate_every": 40, "checkpoint_every": 60, "cell": "lstm",
 }  # fmt: skip
 SLOW = """
 import pathlib, sys, time
@@ -120,10 +119,10 @@ def test_the_step_is_finished_and_saved_and_resume_goes_on_bit_by_bit(
     returned, out, _ = ended(process)
     run = training.Run.open(tmp_path / "run")
     steps = run.record["steps"]
-    assert returned == status and f"stopped by {word} after {steps} of 300 steps" in out
+    assert returned == status and f"stopped by {word} after {steps} of 200 steps" in out
     assert "next: minitorch-rnn resume run" in out
     assert run.status == "interrupted" and run.task()
-    assert training.Checkpoints(run.folder).newest()["numbers"]["step"] == steps < 300
+    assert training.Checkpoints(run.folder).newest()["numbers"]["step"] == steps < 200
     goes_on_as(undisturbed, run.folder)
 
 
@@ -131,9 +130,7 @@ def test_the_step_is_finished_and_saved_and_resume_goes_on_bit_by_bit(
 PLACES = {
     "reading": ("__import__('minitorch_rnn').training.tasks.CharacterTask", "prepare", 1, 1),
     "a validation": ("__import__('minitorch_rnn').training.tasks.CharacterTask", "evaluate", 2, 2),
-    "writing the first record": ("__import__('os')", "fsync", 1, 1),
     "writing a checkpoint": ("__import__('os')", "fsync", 13, 2),
-    "moving a checkpoint": ("__import__('os')", "replace", 6, 2),
     "drawing": ("__import__('minitorch_rnn').training.reporting", "save_curves", 1, 1),
 }
 
@@ -189,14 +186,3 @@ def test_ctrl_c_at_a_terminal_with_a_bar(book, tmp_path):
     assert "finishing this step, then saving; Ctrl-C again ends at once" in shown
     assert "stopped by Ctrl-C after" in shown and "next: minitorch-rnn resume run" in shown
     assert training.Run.open(tmp_path / "run").status == "interrupted"
-
-
-def test_a_closed_terminal_is_like_a_kill(book, undisturbed, tmp_path):
-    process = started(
-        tmp_path, "train", "--out", "run", *flags(book), stderr=subprocess.DEVNULL,
-        preexec_fn=lambda: obey(signal.SIGHUP),
-    )  # fmt: skip
-    wait_for(lambda: len(lines(tmp_path / "run")) > 70, process)
-    process.send_signal(signal.SIGHUP)
-    assert ended(process)[0] == -signal.SIGHUP
-    goes_on_as(undisturbed, pathlib.Path(tmp_path / "run"))

@@ -12,6 +12,8 @@ import os
 import pathlib
 import resource
 import shutil
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -28,7 +30,7 @@ from minitorch_rnn.training import reporting, session, sweep
 from minitorch_rnn.training.config import read
 from minitorch_rnn.training.tasks import TASKS
 
-CASES = int(os.environ.get("MINITORCH_RNN_MUTATIONS", "40"))  # of each kind
+CASES = int(os.environ.get("MINITORCH_RNN_MUTATIONS", "15"))  # of each kind
 MEMORY = 3 << 30  # bytes of address space beyond what is in use
 TOLD = cli._TOLD
 TEXT = "the cat sat on the mat, and the dog did not. " * 20
@@ -158,16 +160,16 @@ def test_a_forged_checkpoint_with_a_right_checksum_trains_on_or_is_told(saved):
     state = mt.load(newest)
     for case, rng in each("forged"):
         forged = changed(state, rng)
-        for path in contents:
-            path.unlink(missing_ok=True)
+        for path in training.Checkpoints(folder).files():
+            path.unlink()
         mt.save(forged, newest)
         other = trainer_of(RunningSums(chunks=3, seed=1), validate_every=2)
         with watched(folder):
             try:
                 training.Checkpoints(folder).restore(other)
                 other.run(steps=9, callbacks=[training.Checkpoints(folder, every=1)])
-            except TOLD as error:
-                assert len(str(error)) < 4000
+            except TOLD:
+                continue
             except Exception as error:
                 raise AssertionError(f"case {case}: {_difference(state, forged)}") from error
 
@@ -340,3 +342,27 @@ def test_a_damaged_column_is_told_or_is_one(network):
 
 
 # The real command line ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name, damage, arguments, status", [
+    ("run.json", lambda content: b'{"format":' * 50_000, ("evaluate", "run"), 1),
+    ("weights.safetensors", lambda content: b"PK\x03\x04", ("sample", "run"), 1),
+    ("config.toml", lambda content: b"lr = '../../x'", ("train", "--config", "run/config.toml"), 1),
+    ("config.toml", lambda content: b"epochs = 2", ("train", "--config", "run/config.toml",
+                                                   "--dropout", "0.5"), 2),
+])  # fmt: skip
+def test_a_real_process_says_it_in_a_line_and_leaves_nothing(
+    name, damage, arguments, status, runs, tmp_path
+):
+    folder = shutil.copytree(runs / "text", tmp_path / "run")
+    (folder / name).write_bytes(damage((folder / name).read_bytes()))
+    before = sorted(path for path in tmp_path.rglob("*") if path.name != ".lock")
+    answer = subprocess.run(
+        [sys.executable, "-m", "minitorch_rnn", *arguments], cwd=tmp_path, capture_output=True,
+        text=True, timeout=100,
+    )  # fmt: skip
+    assert (answer.returncode, answer.stdout) == (status, "")
+    *usage, last = answer.stderr.splitlines()
+    assert last.startswith("minitorch-rnn") and "Traceback" not in answer.stderr
+    assert not usage or status == 2
+    assert sorted(path for path in tmp_path.rglob("*") if path.name != ".lock") == before

@@ -131,9 +131,9 @@ def test_validations_say_which_is_the_best(clock):
     task.evaluate = lambda: {"loss": next(figures), "largest_error": 7.0}
     lines = [line for line in shown(6, task) if "held out" in line]
     assert lines == [
-        "step 2: held out: loss 3, largest error 7, the best so far",
-        "step 4: held out: loss 4, largest error 7",
-        "step 6: held out: loss 2, largest error 7, the best so far",
+        "step 2: held out: loss 3, the best so far",
+        "step 4: held out: loss 4",
+        "step 6: held out: loss 2, the best so far",
     ]
 
 

@@ -17,6 +17,7 @@ from small_tasks import RunningSums, trainer_of
 import minitorch_rnn as mt
 from minitorch_rnn import cli, training
 from minitorch_rnn.errors import CheckpointError, RunError
+from minitorch_rnn.serialization import to_bytes
 from minitorch_rnn.training.run import LOCK
 from minitorch_rnn.training.tasks import TASKS
 
@@ -349,7 +350,7 @@ def test_no_whole_checkpoint_at_all_is_told_in_a_line(half, capsys):
 # Streams ------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("redirection", [">&-", "2>&-", ">&- 2>&-", "2>/dev/full"])
+@pytest.mark.parametrize("redirection", [">&- 2>&-", ">/dev/null 2>/dev/full"])
 def test_a_training_outlives_its_closed_streams(redirection, book, tmp_path):
     if "/dev/full" in redirection and not os.path.exists("/dev/full"):
         pytest.skip("needs /dev/full")
@@ -373,3 +374,22 @@ def test_a_reader_that_leaves_does_not_end_the_training(book, tmp_path):
             time.sleep(0.01)
     run = training.Run.open(tmp_path / "run")
     assert (run.status, run.record["steps"], process.returncode) == ("finished", 60, 1)
+
+
+@pytest.mark.parametrize("optimizer", ["SGD", "Adam", "AdamW", "RMSprop", "Adagrad"])
+@pytest.mark.parametrize("schedule", ["ReduceLROnPlateau", "StepLR"])
+def test_every_optimiser_and_schedule_comes_back_from_its_file(optimizer, schedule, tmp_path):
+    options = {"step_size": 2} if schedule == "StepLR" else {}
+
+    def made(seed):
+        return trainer_of(
+            RunningSums(chunks=3, seed=seed), optimizer, 0.02, validate_every=2,
+            schedule=lambda of: getattr(mt.optim.lr_scheduler, schedule)(of, **options),
+        )  # fmt: skip
+
+    first, other = made(0), made(1)
+    first.run(steps=5, callbacks=[training.Checkpoints(tmp_path)])
+    assert training.Checkpoints(tmp_path).restore(other)
+    for trainer in (first, other):
+        trainer.seconds = 0.0
+    assert to_bytes(other.state_dict()) == to_bytes(first.state_dict())

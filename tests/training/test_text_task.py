@@ -242,9 +242,17 @@ def test_another_text_is_judged_with_the_vocabulary_of_the_first(book, tmp_path)
     found.read(str(other))
     assert found.facts() == task.facts() and found.sources() == [str(other)]
     assert found.evaluate()["loss"] > before["loss"] + 0.1
-    assert f"characters of {other} the model needs" in found.report(found.evaluate())
+    assert f"characters of {other}\nthe model needs" in found.report(found.evaluate())
     numbers = task.vocabulary.encode(other.read_text())
     assert found.held_out.targets[0, -1] == numbers[len(numbers) // len(found.held_out.inputs) - 1]
+
+
+def test_characters_are_learned_on_the_training_part_alone(tmp_path):
+    path = tmp_path / "late.txt"
+    path.write_text("abc " * 300 + "z" * 63, encoding="utf-8")
+    task = task_of(str(path))
+    assert task.vocabulary.characters == " abc\N{REPLACEMENT CHARACTER}"
+    assert set(task.vocabulary.decode(task.held_out.targets[0])) == {"\N{REPLACEMENT CHARACTER}"}
 
 
 def test_the_report_tells_both_entropies(book):
@@ -252,12 +260,14 @@ def test_the_report_tells_both_entropies(book):
     bad, good = ({"bits_per_character": b, "entropy_of_frequencies": 3.4} for b in (3.5, 1.25))
     count = task.held_out.targets.size
     assert task.report(good) == (
-        f"On {count} characters it never saw the model needs 1.25 bits per character;\n"
+        f"On {count} characters that chose but did not train its weights,\n"
+        "the model needs 1.25 bits per character;\n"
         "their frequencies alone need 3.40: 2.15 bits fewer."
     )
     assert task.report(bad).endswith("the model is no better yet.")
-    told = task_of(book, symbols="bytes").report(good)
-    assert f"On {count} bytes it never saw the model needs 1.25 bits per byte;" in told
+    told = task_of(book, symbols="bytes").report(good).splitlines()
+    assert told[0].startswith(f"On {count} bytes that chose but did not train its weights")
+    assert told[1] == "the model needs 1.25 bits per byte;"
 
 
 def test_a_folder_is_a_text_too_and_the_report_names_what_was_skipped(book, tmp_path):

@@ -11,8 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from minitorch_rnn.data.batch import IGNORED, Batch
-from minitorch_rnn.data.sequences import Batches
+from minitorch_rnn.data.batch import IGNORED, Batch, Batches
 
 Draw = Callable[[np.random.Generator, int], Batch]
 

@@ -55,9 +55,7 @@ def save_curves(folder: str | os.PathLike[str], task: Task, svg: bool = False) -
         curves = read_metrics(pathlib.Path(folder) / METRICS)
         for kind in ("png", "svg") if svg else ("png",):
             name = f"{_CURVE}.{kind}"
-            picture = draw_curves(
-                curves, kind, task.judged_by, task.factor, task.baselines()
-            )
+            picture = draw_curves(curves, kind, task.judged_by, task.factor, task.baselines())
             write_whole(pathlib.Path(folder) / name, picture)
             written.append(name)
     except (RunError, OSError) as error:
@@ -93,43 +91,48 @@ def draw_curves(
     """
     try:
         import matplotlib
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
     except ImportError as cause:
         raise RunError(str(needs_app("curves: matplotlib"))) from cause
-    if judged_by == "loss":
-        factor = 1.0
-    together = factor is not None
-    rates = curves.numbers.get("lr", np.zeros(0))
-    changes = np.ptp(rates) > 0 if len(rates) else False
-    heights = [3.0] + [2.0] * (not together) + [1.0] * bool(changes)
     with matplotlib.rc_context(), warnings.catch_warnings():
         matplotlib.rcdefaults()  # whatever style the reader has chosen
         # The same curves are the same bytes; text stays text.
         matplotlib.rcParams.update({"svg.hashsalt": _CURVE, "svg.fonttype": "none"})
         warnings.filterwarnings("ignore", "Glyph .* missing")
-        figure = Figure((6, 1 + sum(heights)), dpi=150, layout="constrained")
-        FigureCanvasAgg(figure)
-        rows = figure.subplots(
-            len(heights), sharex=True, squeeze=False, height_ratios=heights
-        )[:, 0]  # fmt: skip
-        _draw_losses(rows[0], curves, factor or 1.0)
-        rows[0].set_ylabel(_words(judged_by) if together else "loss")
-        judged = rows[0] if together else rows[1]
-        _draw_figures(judged, curves, judged_by, baselines or {})
-        if not together:
-            judged.set_ylabel(_words(judged_by))
-            if "loss" in curves.figures:
-                _draw_held_out(rows[0], *curves.figures["loss"])
-        for axes in {rows[0], judged}:
-            _limit(axes)
-        if changes:
-            _draw_rates(rows[-1], curves.step, rates)
-        _finish(figure, rows, curves)
+        figure = _drawn(curves, judged_by, 1.0 if judged_by == "loss" else factor, baselines or {})
         file = io.BytesIO()
         metadata = {"Software": None} if kind == "png" else {"Date": None, "Creator": None}
         figure.savefig(file, format=kind, metadata=metadata)
     return file.getvalue()
+
+
+def _drawn(
+    curves: Curves, judged_by: str, factor: float | None, baselines: Mapping[str, float]
+) -> Any:
+    """The figure, in rows: losses, what is judged where that is another thing, learning rates."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    together = factor is not None
+    rates = curves.numbers.get("lr", np.zeros(0))
+    changes = np.ptp(rates) > 0 if len(rates) else False
+    heights = [3.0] + [2.0] * (not together) + [1.0] * bool(changes)
+    figure = Figure((6, 1 + sum(heights)), dpi=150, layout="constrained")
+    FigureCanvasAgg(figure)
+    rows = figure.subplots(len(heights), sharex=True, squeeze=False, height_ratios=heights)[:, 0]
+    _draw_losses(rows[0], curves, factor or 1.0)
+    rows[0].set_ylabel(_words(judged_by) if together else "loss")
+    judged = rows[0] if together else rows[1]
+    _draw_figures(judged, curves, judged_by, baselines)
+    if not together:
+        judged.set_ylabel(_words(judged_by))
+        if "loss" in curves.figures:
+            _draw_held_out(rows[0], *curves.figures["loss"])
+    for axes in {rows[0], judged}:
+        _limit(axes)
+    if changes:
+        _draw_rates(rows[-1], curves.step, rates)
+    _finish(figure, rows, curves)
+    return figure
 
 
 class Line(NamedTuple):

@@ -71,6 +71,7 @@ class Metrics(Callback):
         self._file: IO[bytes] | None = None
         self._size = 0  # of the file, up to the last whole line
         self._step = 0
+        self._judged: int | None = None  # the step of a validation that ends the file at the start
         self._warned = False
 
     def at_start(self, trainer: Trainer) -> None:
@@ -78,7 +79,9 @@ class Metrics(Callback):
         self._step = trainer.step
         try:
             with open(self.path, "r+b") as file:
-                file.truncate(_end(file, trainer.step))
+                end, last = _end(file, trainer.step)
+                file.truncate(end)
+                self._judged = last["step"] if "figures" in last else None
         except FileNotFoundError:
             pass
         except OSError as error:
@@ -91,7 +94,9 @@ class Metrics(Callback):
             self._write(*map(_line, self._readings.add(step, trainer.seconds)))
 
     def after_validation(self, trainer: Trainer, figures: dict[str, float]) -> None:
-        """Write the figures."""
+        """Write the figures, unless a training killed right behind this validation wrote them."""
+        if trainer.step == self._judged:
+            return
         self.flush()
         told = {name: _plain(value) for name, value in figures.items()}
         seconds = round(trainer.seconds, 3)
@@ -172,22 +177,23 @@ def _plain(number: Any) -> float | None:
     return value if math.isfinite(value) else None
 
 
-def _end(file: IO[bytes], last: int) -> int:
-    """Where the last line of a step up to `last` ends; what follows was written later.
+def _end(file: IO[bytes], last: int) -> tuple[int, dict[str, Any]]:
+    """Where the last line of a step up to `last` ends, and that line; what follows came later.
 
     A line may stand before it whose step is greater: that of a step taken before a checkpoint was
     restored.
     """
     if not file.seek(0, os.SEEK_END):
-        return 0
+        return 0, {}
     with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
         end = content.rfind(b"\n") + 1
         while end:
             start = content.rfind(b"\n", 0, end - 1) + 1
             try:
-                if json.loads(content[start:end])["step"] <= last:
-                    break
+                line = json.loads(content[start:end])
+                if line["step"] <= last:
+                    return end, line
             except (ValueError, TypeError, KeyError, IndexError, RecursionError):
                 pass  # damaged, and with nothing whole behind it
             end = start
-    return end
+    return 0, {}

@@ -96,12 +96,12 @@ class Progress(Callback):
             self._show(trainer)
 
     def after_validation(self, trainer: Trainer, figures: dict[str, float]) -> None:
-        """A line with the figures."""
-        told = ", ".join(f"{_words(name)} {value:.4g}" for name, value in figures.items())
-        judged = figures[trainer.task.judged_by]
+        """A line with the figure that the model is judged by."""
+        name = trainer.task.judged_by
+        judged = figures[name]
         best = ", the best so far" if judged < self._best else ""
         self._best = min(self._best, judged)
-        self._say(f"step {trainer.step}: held out: {told}{best}")
+        self._say(f"step {trainer.step}: held out: {_words(name)} {judged:.4g}{best}")
 
     def after_restore(self, trainer: Trainer) -> None:
         """A line that says where it goes on."""

@@ -6,23 +6,20 @@ the reasons of those that failed. So whatever ends a sweep, the next one of the 
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import json
 import os
 import pathlib
 import shutil
-import signal
-import threading
 import time
 from collections.abc import Callable
-from types import FrameType
 from typing import Any
 
 from minitorch_rnn.errors import RunError
 from minitorch_rnn.serialization import write_whole
 from minitorch_rnn.training.past import look
 from minitorch_rnn.training.run import LOCK, RECORD, locked
+from minitorch_rnn.training.signals import Caught, tell
 from minitorch_rnn.training.sweep.plan import Plan, Trial
 from minitorch_rnn.training.sweep.pools import LEAVE, STOP, TRIES, Pool, done
 from minitorch_rnn.training.sweep.results import Result, best_first, csv_of
@@ -33,7 +30,6 @@ __all__ = ["Sweep"]
 
 BOOK, TABLE = "sweep.json", "table.csv"
 _FORMAT = 1
-_REASONS = {signal.SIGINT: "interrupt", signal.SIGTERM: "terminated"}
 _ORPHANS = 5.0  # seconds in which the workers of a sweep that was killed have ended
 
 
@@ -245,31 +241,20 @@ def _wait_until_free(folder: pathlib.Path) -> None:
         time.sleep(0.1)
 
 
-class _Interruption:
+class _Interruption(Caught):
     """Inside the block, a signal is passed on to the workers as an order."""
 
     def __init__(self, pool: Pool) -> None:
+        super().__init__(self._order)
         self.reason: str | None = None
         self._pool = pool
-        self._before: dict[signal.Signals, Any] = {}
 
     def came(self) -> bool:
         """Whether no more trials are to begin."""
         return self.reason is not None
 
-    def __enter__(self) -> _Interruption:
-        if threading.current_thread() is threading.main_thread():
-            for number in _REASONS:
-                self._before[number] = signal.signal(number, self._heard)
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
-
-    def _heard(self, number: int, frame: FrameType | None) -> None:
+    def _order(self, reason: str) -> None:
         self._pool.order(STOP if self.reason is None else LEAVE)
         if self.reason is None:
-            with contextlib.suppress(OSError):  # without the buffer that may just be written to
-                os.write(2, b"\nrunning trials finish their step and save; again ends at once\n")
-        self.reason = self.reason or _REASONS[signal.Signals(number)]
+            tell("running trials finish their step and save; again ends at once")
+        self.reason = self.reason or reason

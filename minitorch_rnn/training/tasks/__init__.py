@@ -27,7 +27,7 @@ def task_of(name: str) -> type[Task]:
     if name not in TASKS:
         close = difflib.get_close_matches(str(name), TASKS, n=1)
         hint = f"did you mean {close[0]}?" if close else f"known are {', '.join(TASKS)}."
-        raise RunError(f"task: there is no {name!r}; {hint}")
+        raise RunError(f"task: there is no {str(name)[:60]!r}; {hint}")
     return TASKS[name]
 
 

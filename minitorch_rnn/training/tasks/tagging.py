@@ -12,9 +12,10 @@ from minitorch_rnn import backend, nn
 from minitorch_rnn.data.batch import IGNORED, Batch
 from minitorch_rnn.data.sequences import Sequences
 from minitorch_rnn.data.tagged import Symbols, TaggedCorpus, tagged_corpus
-from minitorch_rnn.engine import Tensor, no_grad
+from minitorch_rnn.engine import Tensor
 from minitorch_rnn.errors import DataError
 from minitorch_rnn.training.config import Config, file, flag, number, one_of, option, whole
+from minitorch_rnn.training.judging import judging
 from minitorch_rnn.training.task import Task
 
 _ROWS = 24  # of tags, in a report
@@ -94,10 +95,11 @@ class TaggingConfig(Config):
 class TaggingTask(Task):
     """Say the tag of every symbol; judged by the share of wrong ones on the last tenth of the data.
 
-    Made of options by `prepare`, or by `restore` without data. Of symbols it knows those that it
-    was trained on; of tags all that the data has. Beside it stands what needs no network: for every
-    symbol the tag that it has most often in the training part, for unknown ones the most frequent
-    tag of all.
+    That part chooses the best weights, and so flatters them a little; other data does not.
+    Made of options by `prepare`, or by `restore` without data. Of symbols it knows those that occur
+    twice in the training part; of tags all that the data has. Beside it stands what needs no
+    network: for every symbol the tag that it has most often in the training part, for unknown ones
+    the most frequent tag of those that occur there once, or of all if none does.
 
     Args:
         model: predicts.
@@ -134,7 +136,7 @@ class TaggingTask(Task):
         super().__init__(model, batches, held_out)
         self.symbols, self.tags, self.usual = symbols, tags, usual
         self.corpus, self.config = corpus, config
-        self.which = "it never saw"
+        self.which = "that chose but did not train its weights,"
 
     @classmethod
     def prepare(cls, config: TaggingConfig) -> TaggingTask:
@@ -208,19 +210,15 @@ class TaggingTask(Task):
             raise DataError(f"{self.name}: there is no data to judge by; read some first.")
         O = len(self.tags)
         total, given, usual = 0.0, np.zeros((O, O), int), np.zeros((O, O), int)
-        training, _ = self.model.training, self.model.eval()
-        try:
-            with no_grad():
-                for batch in self.held_out:
-                    logits = self.model(batch.inputs, batch.lengths)
-                    asked = batch.targets != IGNORED
-                    right = batch.targets[asked]
-                    total += nn.cross_entropy(logits, batch.targets, reduction="sum").item()
-                    said = backend.to_numpy(logits.data).argmax(axis=-1)[asked]
-                    np.add.at(given, (right, said), 1)
-                    np.add.at(usual, (right, self.usual[batch.inputs[asked]]), 1)
-        finally:
-            self.model.train(training)
+        with judging(self.model):
+            for batch in self.held_out:
+                logits = self.model(batch.inputs, batch.lengths)
+                asked = batch.targets != IGNORED
+                right = batch.targets[asked]
+                total += nn.cross_entropy(logits, batch.targets, reduction="sum").item()
+                said = backend.to_numpy(logits.data).argmax(axis=-1)[asked]
+                np.add.at(given, (right, said), 1)
+                np.add.at(usual, (right, self.usual[batch.inputs[asked]]), 1)
         n = int(given.sum())
         figures = {
             "error_rate": 1 - float(np.trace(given)) / n,
@@ -246,8 +244,8 @@ class TaggingTask(Task):
         """The shares of wrong tags, and precision and recall of each tag beside the baseline's."""
         _, given, usual = self._judged()
         told = (
-            f"On {given.sum():,} symbols {self.which} {figures['error_rate']:.1%} of the tags are "
-            f"wrong;\nthe most frequent tag of each symbol is wrong for "
+            f"On {given.sum():,} symbols {self.which}\n{figures['error_rate']:.1%} of the tags are "
+            f"wrong; the most frequent tag of each symbol is wrong for "
             f"{figures['baseline_error_rate']:.1%}.\n{_table(self.tags, given, usual)}"
         )
         if self.corpus and (skipped := self.corpus.skipped):
@@ -299,7 +297,7 @@ def _numbered(
 
 
 def _most_frequent(sequences: Sequences, symbols: int, tags: int) -> np.ndarray:
-    """Of every symbol; of those that do not occur, that of all."""
+    """The tag of every symbol; of one that does not occur, that of all symbols."""
     counts = np.zeros((symbols, tags), int)
     for x, d in zip(sequences.inputs, sequences.targets, strict=True):
         np.add.at(counts, (x, d), 1)

@@ -22,9 +22,10 @@ from minitorch_rnn.data.text import (
     standard_library,
     vocabulary_of,
 )
-from minitorch_rnn.engine import Tensor, constant, no_grad
+from minitorch_rnn.engine import Tensor, constant
 from minitorch_rnn.errors import DataError, RunError
 from minitorch_rnn.training.config import Config, file, names, number, one_of, option, whole
+from minitorch_rnn.training.judging import judging
 from minitorch_rnn.training.task import Task
 
 
@@ -110,12 +111,8 @@ class CharacterModel(nn.Module):
     ) -> Iterator[int]:
         numbers, state = self.vocabulary.encode(prompt), None
         for _ in range(length):
-            training, _ = self.training, self.eval()
-            try:
-                with no_grad():
-                    logits, state = self(numbers[:, None], state)
-            finally:
-                self.train(training)
+            with judging(self):
+                logits, state = self(numbers[:, None], state)
             z = backend.to_numpy(logits[-1, 0].data).astype(float)
             with np.errstate(over="ignore"):  # a tiny temperature: -inf, for a probability of 0
                 p = np.exp((z - z.max()) / temperature)
@@ -165,6 +162,7 @@ class TextConfig(Config):
 class CharacterTask(Task):
     """Predict the next character of a text; judged by bits per character on its last twentieth.
 
+    That part chooses the best weights, and so flatters them a little; another text does not.
     Made of options by `prepare`, or by `restore` without a text, to sample and to read another one.
 
     Args:
@@ -197,11 +195,11 @@ class CharacterTask(Task):
     ) -> None:
         super().__init__(model, batches, held_out or [])
         self.vocabulary, self.corpus, self.config = model.vocabulary, corpus, config
-        self.which = "it never saw"
+        self.which = "that chose but did not train its weights,"
 
     @classmethod
     def prepare(cls, config: TextConfig) -> CharacterTask:
-        """Read the text, learn its characters, draw the weights.
+        """Read the text, learn the characters of its training part, draw the weights.
 
         Raises:
             DataError: naming the file and the reason, if the text cannot be used.
@@ -218,7 +216,8 @@ class CharacterTask(Task):
             DataError: if it is too short.
         """
         text, of_bytes = corpus.text, config.symbols == ByteVocabulary.unit
-        vocabulary = ByteVocabulary() if of_bytes else Vocabulary.of(text)
+        learned = text[: len(text) - Streams.held_out(len(text), config.sequence)]
+        vocabulary = ByteVocabulary() if of_bytes else Vocabulary.of(learned)
         train, held_out = Streams.with_held_out(
             vocabulary.encode(text), config.batch, config.sequence, corpus.source, vocabulary.unit
         )
@@ -285,7 +284,7 @@ class CharacterTask(Task):
         bits, entropy = figures["bits_per_character"], figures["entropy_of_frequencies"]
         unit = self.vocabulary.unit
         told = (
-            f"On {self._judging().targets.size:,} {unit} {self.which} the model needs {bits:.2f} "
+            f"On {self._judging().targets.size:,} {unit} {self.which}\nthe model needs {bits:.2f} "
             f"bits per {unit.removesuffix('s')};\ntheir frequencies alone need {entropy:.2f}: "
         )
         better = bits < entropy

@@ -8,10 +8,10 @@ import numpy as np
 
 from minitorch_rnn.data.series import labels_after
 from minitorch_rnn.errors import DataError
-from minitorch_rnn.training.tasks.baselines import Naive, arv, rmse
-from minitorch_rnn.training.tasks.forecast_data import ForecastData
-from minitorch_rnn.training.tasks.forecast_options import ForecastConfig
-from minitorch_rnn.training.tasks.forecasters import Forecaster, forecasts, open_loop
+from minitorch_rnn.training.tasks.forecast.baselines import Naive, arv, rmse
+from minitorch_rnn.training.tasks.forecast.data import ForecastData
+from minitorch_rnn.training.tasks.forecast.networks import Forecaster, forecasts, open_loop
+from minitorch_rnn.training.tasks.forecast.options import ForecastConfig
 
 __all__ = ["Errors", "Forecast", "Judgement", "forecast", "judge"]
 
@@ -49,24 +49,18 @@ class Errors(NamedTuple):
 
     Attributes:
         network, autoregression, naive: RMSE by k, (horizon,).
+        whole: RMSE of these three over all k together.
         origins: how many forecasts these are.
 
-    >>> Errors(np.array([3.0, 4.0]), np.ones(2), np.ones(2), 35).over_all()[0]
-    3.5355339059327378
+    >>> Errors(np.array([1.0, 7.0]), np.ones(2), np.ones(2), (5.0, 1.0, 1.0), 35).whole[0]
+    5.0
     """
 
     network: np.ndarray
     autoregression: np.ndarray
     naive: np.ndarray
+    whole: tuple[float, float, float]
     origins: int
-
-    def over_all(self) -> tuple[float, float, float]:
-        """RMSE of network, AR and naive rule over all k together."""
-        network, linear, naive = (
-            float(np.sqrt(np.nanmean(np.square(e)))) if not np.isnan(e).all() else float("nan")
-            for e in self[:3]
-        )
-        return network, linear, naive
 
 
 class Judgement(NamedTuple):
@@ -96,20 +90,18 @@ def judge(model: Forecaster, data: ForecastData, config: ForecastConfig) -> Judg
     origins = np.unique(np.linspace(b, last, min(last - b + 1, _ORIGINS)).astype(int))
     scaled = open_loop(model, data.rows, a, config.sequence)
     chosen_by = slice(0, b - a or None)  # a series that was read later tests as a whole
-    difference = (scaled - data.targets[a:])[chosen_by]
     said, truth, past = data.own(scaled)[b - a :], data.truth[b:], data.past
     linear, naive = data.learned.autoregression, Naive(config.season)
     errors = _errors(data, config, origins, _closed_loop(model, data, config, origins))
-    closed = errors.over_all()
     figures = {
-        "loss": float(np.nanmean(np.square(difference))),
+        "loss": rmse(scaled[chosen_by], data.targets[a:][chosen_by]) ** 2,
         "rmse": rmse(said, truth),
         "arv": arv(said, truth),
         "ar_rmse": rmse(linear.one_step(past)[b:], truth),
         "naive_rmse": rmse(naive.one_step(past)[b:], truth),
-        "closed_loop_rmse": closed[0],
-        "ar_closed_loop_rmse": closed[1],
-        "naive_closed_loop_rmse": closed[2],
+        "closed_loop_rmse": errors.whole[0],
+        "ar_closed_loop_rmse": errors.whole[1],
+        "naive_closed_loop_rmse": errors.whole[2],
     }
     # The loss decides which weights are best, so it stays, whatever it is.
     kept = {name: x for name, x in figures.items() if name == "loss" or np.isfinite(x)}
@@ -137,11 +129,12 @@ def _errors(
     truth = data.truth[origins[:, None] + np.arange(h)]
     longest = max(linear.order, naive.season)
     past = data.past[origins[:, None] + np.arange(-longest, 0)]
+    said = (network, linear.closed_loop(past, h), naive.closed_loop(past, h))
     first, second, third = (
-        np.array([rmse(said[:, k], truth[:, k]) for k in range(h)])
-        for said in (network, linear.closed_loop(past, h), naive.closed_loop(past, h))
+        np.array([rmse(one[:, k], truth[:, k]) for k in range(h)]) for one in said
     )
-    return Errors(first, second, third, len(origins))
+    whole = (rmse(said[0], truth), rmse(said[1], truth), rmse(said[2], truth))
+    return Errors(first, second, third, whole, len(origins))
 
 
 def forecast(

@@ -14,22 +14,22 @@ from minitorch_rnn.engine import Tensor, tensor
 from minitorch_rnn.errors import DataError
 from minitorch_rnn.serialization import write_whole
 from minitorch_rnn.training.task import Task
-from minitorch_rnn.training.tasks.baselines import Naive, rmse
-from minitorch_rnn.training.tasks.forecast_data import (
+from minitorch_rnn.training.tasks.forecast.baselines import Naive, rmse
+from minitorch_rnn.training.tasks.forecast.data import (
     ForecastData,
     Learned,
     read_forecast,
     seen_before,
     windows,
 )
-from minitorch_rnn.training.tasks.forecast_options import ForecastConfig
-from minitorch_rnn.training.tasks.forecast_picture import draw
-from minitorch_rnn.training.tasks.forecast_scores import Forecast, forecast, judge
-from minitorch_rnn.training.tasks.forecasters import (
+from minitorch_rnn.training.tasks.forecast.networks import (
     Forecaster,
     NarxForecaster,
     RecurrentForecaster,
 )
+from minitorch_rnn.training.tasks.forecast.options import ForecastConfig
+from minitorch_rnn.training.tasks.forecast.picture import draw
+from minitorch_rnn.training.tasks.forecast.scores import Forecast, forecast, judge
 
 __all__ = ["ForecastConfig", "ForecastTask"]
 
@@ -116,7 +116,7 @@ class ForecastTask(Task):
         return ((said - truth) ** 2 * weight).sum(), None
 
     def evaluate(self) -> dict[str, float]:
-        """The figures that `forecast_scores.judge` describes.
+        """The figures that `scores.judge` describes.
 
         Raises:
             DataError: if no series was read.

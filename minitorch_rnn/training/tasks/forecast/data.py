@@ -9,14 +9,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from minitorch_rnn.data.batch import Batch
+from minitorch_rnn.data.batch import Batch, Batches
 from minitorch_rnn.data.scaling import Scaling
-from minitorch_rnn.data.sequences import Batches
 from minitorch_rnn.data.series import Series, read_names, read_series
 from minitorch_rnn.data.shipped import SHIPPED, shipped_path
 from minitorch_rnn.errors import DataError
-from minitorch_rnn.training.tasks.baselines import Autoregression
-from minitorch_rnn.training.tasks.forecast_options import ForecastConfig
+from minitorch_rnn.training.tasks.forecast.baselines import Autoregression
+from minitorch_rnn.training.tasks.forecast.options import ForecastConfig
 
 __all__ = ["ForecastData", "Learned", "read_forecast", "seen_before", "windows"]
 

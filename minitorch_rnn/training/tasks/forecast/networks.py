@@ -6,14 +6,14 @@ forecast of y(t) from y before t and e up to t. y(t) itself enters p(t+1) and la
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from minitorch_rnn import backend, column, nn, ops
-from minitorch_rnn.engine import Tensor, no_grad, tensor
+from minitorch_rnn.engine import Tensor, tensor
+from minitorch_rnn.training.judging import judging
 
 __all__ = ["Forecaster", "NarxForecaster", "RecurrentForecaster", "forecasts", "open_loop"]
 
@@ -182,7 +182,7 @@ def open_loop(model: Forecaster, rows: np.ndarray, start: int, context: int) -> 
     first = max(0, start - context)
     said: list[np.ndarray] = [np.empty(0)]
     state: State = None
-    with _judging(model):
+    with judging(model):
         for a in range(first, len(rows), _CHUNK):
             p, state = model(rows[a : a + _CHUNK, None], state)
             said.append(backend.to_numpy(p.data)[:, 0, 0].astype(float))
@@ -206,17 +206,7 @@ def forecasts(
     (2, 2)
     """
     seen = np.arange(-min(context, origins.min()), 0)[:, None] + origins
-    with _judging(model):
+    with judging(model):
         _, state = model(rows[seen])
         said = backend.to_numpy(model.closed_loop(extra, state).data)
     return said[:, :, 0].astype(float)
-
-
-@contextlib.contextmanager
-def _judging(model: Forecaster) -> Iterator[None]:
-    training, _ = model.training, model.eval()
-    try:
-        with no_grad():
-            yield
-    finally:
-        model.train(training)

@@ -9,10 +9,10 @@ import numpy as np
 
 from minitorch_rnn.errors import RunError
 from minitorch_rnn.serialization import needs_app
-from minitorch_rnn.training.tasks.forecast_scores import Errors, Forecast
+from minitorch_rnn.training.tasks.forecast.scores import Errors, Forecast
 
 if TYPE_CHECKING:
-    from minitorch_rnn.training.tasks.forecast import ForecastTask
+    from minitorch_rnn.training.tasks.forecast.task import ForecastTask
 
 __all__ = ["draw"]
 
