@@ -4,12 +4,14 @@ import argparse
 import json
 
 from minitorch_rnn.cli.table import plain
+from minitorch_rnn.errors import DataError
 from minitorch_rnn.training.run import Run, newest_run
 from minitorch_rnn.training.task import Task
 
 _DESCRIPTION = """\
-Judge the best weights of a run: on the part of its data that was held out from training, or on all
-of another file, whose characters, tags or scaling are those of the training."""
+Judge the best weights of a run: on the part of its data that was held out from training, or on
+another file, by the characters, tags or scaling of the training. A series is judged from where the
+network has seen enough of it; if it begins with the rows of the training, by those after them."""
 
 
 def add_to(command: argparse.ArgumentParser) -> None:
@@ -47,6 +49,9 @@ def judged(found: Run, source: str | None) -> Task:
         task.read(source)
         return task
     own = type(task).prepare(found.config)
-    found.check_data(own)
+    try:
+        found.check_data(own)
+    except DataError as error:
+        raise DataError(f"{error} Or judge by the data as it is now, with --data FILE.") from error
     own.model.load_state_dict(task.model.state_dict())
     return own

@@ -37,8 +37,8 @@ def add_to(command: argparse.ArgumentParser) -> None:
     )
     command.add_argument(
         "--from", dest="origin", metavar="ROW",
-        help="the first row to forecast, by its label or its number from 1, as if it and all that "
-        "follow were not known (the one after the last)",
+        help="the first row to forecast, by its label, or else its number from 1, as if it and all "
+        "that follow were not known; a label comes before a number (the one after the last)",
     )  # fmt: skip
     command.add_argument(
         "--data", metavar="FILE", help="a newer or another series, of the same columns"
@@ -65,6 +65,8 @@ def run(options: argparse.Namespace) -> int:
             f"series; `minitorch-rnn evaluate {found.folder}` tells its figures."
         )
     task.read(options.data)
+    if options.data is None:
+        _check_data(found, task)
     data = task.series
     origin = len(data) if options.origin is None else data.series.row(options.origin)
     shown = task.forecast(origin, options.steps)
@@ -80,7 +82,7 @@ def run(options: argparse.Namespace) -> int:
         }
         print(json.dumps(plain(told), indent=1))
     else:
-        print(f"{data.series.source}: {_sentence(task, origin, options.data is not None)}")
+        print(f"{data.series.source}: {_sentence(task, origin)}")
         print(table(rows, room()))
         print(_errors(task, shown, found))
     if options.out:
@@ -115,15 +117,25 @@ def _rows(task: ForecastTask, shown: Forecast) -> list[dict[str, Any]]:
     ]
 
 
-def _sentence(task: ForecastTask, origin: int, elsewhere: bool) -> str:
+def _check_data(found: Run, task: ForecastTask) -> None:
+    try:
+        found.check_data(task)
+    except DataError as error:
+        raise DataError(
+            f"{error} Or forecast the rows that are there now, with --data {task.config.data}."
+        ) from error
+
+
+def _sentence(task: ForecastTask, origin: int) -> str:
     """What is forecast from what; and what the network knew of it already."""
-    data, learned = task.series, task.learned
+    data = task.series
+    validation = data.seen - (task.learned.test - task.learned.validation)
     told = f"{data.series.names[0]} as it goes on after {_label(task, origin)}, in closed loop"
-    if elsewhere or origin >= learned.test:
+    if origin >= data.seen:
         return told
-    if origin < learned.validation:
-        return f"{told}; the network has learned from rows up to {_label(task, learned.validation)}"
-    return f"{told}; its weights were chosen by rows up to {_label(task, learned.test)}"
+    if origin < validation:
+        return f"{told}; the network has learned from rows up to {_label(task, validation)}"
+    return f"{told}; its weights were chosen by rows up to {_label(task, data.seen)}"
 
 
 def _label(task: ForecastTask, end: int) -> str:

@@ -18,6 +18,7 @@ example --steps to train longer; others would make it another training and are r
 def add_to(command: argparse.ArgumentParser) -> None:
     """Declare the command and its options."""
     command.description = _DESCRIPTION
+    command.usage = "minitorch-rnn resume [RUN] [OPTION …]"
     command.add_argument(
         "folder", metavar="RUN", nargs="?", help="a folder that `train` wrote (the newest in runs/)"
     )
@@ -31,7 +32,13 @@ def run(options: argparse.Namespace) -> int:
     with processes(options) as told:
         folder = told.broadcast(options.folder or str(training.newest_run()))
         changes = given_options(options)
-        chosen = training.Run.open(folder).config.changed(changes)
+        run = training.Run.open(folder)
+        if run.status == "finished" and not changes and not run.edited():
+            if not told.rank:
+                print(f"{folder} is finished, after {run.record['steps']:,} steps; --steps N, with")
+                print("more of them, trains it longer")
+            return 0
+        chosen = run.config.changed(changes)
         outcome = training.resume(folder, changes, shown(options, told, chosen), told)
         for note in outcome.notes:
             print(f"minitorch-rnn: an older checkpoint was taken: {note}", file=sys.stderr)

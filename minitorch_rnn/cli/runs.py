@@ -3,7 +3,7 @@
 import argparse
 import json
 
-from minitorch_rnn.cli.table import plain, room, table
+from minitorch_rnn.cli.table import first_sentence, plain, room, table
 from minitorch_rnn.training.past import PastRun, past_runs
 from minitorch_rnn.training.tasks import task_of
 
@@ -18,7 +18,9 @@ def add_to(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "folder", metavar="FOLDER", nargs="?", default="runs", help="where they are (runs/)"
     )
-    command.add_argument("--json", action="store_true", help="print a list as JSON")
+    command.add_argument(
+        "--json", action="store_true", help="print a list as JSON, reasons in full"
+    )
     command.set_defaults(run=run)
 
 
@@ -36,7 +38,7 @@ def run(options: argparse.Namespace) -> int:
     print("\nfigure: " + "; ".join(f"{task}: {name}" for task, name in judged.items()))
     for past in runs:
         if past.reason:
-            print(f"\n{past.name} {past.status}: {past.reason}")
+            print(f"\n{past.name} {past.status}: {first_sentence(past.reason)}")
     return 0
 
 

@@ -38,6 +38,14 @@ def run(options: argparse.Namespace) -> int:
             f"`minitorch-rnn evaluate {found.folder}` tells its figures."
         )
     model: Any = found.task().model
+    unknown = "".join(dict.fromkeys(options.prompt.replace("\n", "")))
+    unknown = "".join(c for c in unknown if model.vocabulary.unknown in model.vocabulary.encode(c))
+    if unknown:
+        print(
+            f"minitorch-rnn: the model does not know {unknown!r} of the prompt; to it all unknown "
+            "characters are one symbol.",
+            file=sys.stderr,
+        )
     rng = np.random.default_rng(options.seed)
     letters = model.sample(options.prompt, options.length, options.temperature, rng)
     sys.stdout.write(options.prompt)

@@ -10,7 +10,7 @@ import sys
 from typing import Any
 
 from minitorch_rnn.cli.options import count
-from minitorch_rnn.cli.table import plain, room, table
+from minitorch_rnn.cli.table import first_sentence, plain, room, table
 from minitorch_rnn.training import sweep
 from minitorch_rnn.training.session import PACKAGES, require
 from minitorch_rnn.training.signals import STATUS
@@ -58,7 +58,9 @@ def add_to(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--retry-failed", action="store_true", help="begin trials that failed anew"
     )
-    command.add_argument("--json", action="store_true", help="print the results as JSON")
+    command.add_argument(
+        "--json", action="store_true", help="print the results as JSON, reasons in full"
+    )
     command.set_defaults(run=run, wrong_usage=command.error)
 
 
@@ -99,18 +101,36 @@ def _answer(search: sweep.Sweep, results: list[sweep.Result]) -> dict[str, Any]:
 
 def _print(search: sweep.Sweep, results: list[sweep.Result]) -> None:
     rows = [result.row(search.judged_by) for result in results]
-    if "seed" in search.plan.varied:
+    repeated = "seed" in search.plan.varied
+    if repeated:
         rows = sweep.over_seeds(results, search.judged_by)
     print(table(rows, room(), ("seconds", "steps", "deviation")))
     for result in results:
         if result.reason:
-            print(f"\n{result.trial} {result.status}: {result.reason}")
+            print(f"\n{result.trial} {result.status}: {first_sentence(result.reason)}")
     ended = [result for result in results if result.status == "finished"]
     print(f"\n{len(ended)} of {len(results)} trials finished; {search.folder}/table.csv has all.")
     if any(result.status in ("interrupted", "running", "waiting") for result in results):
         print("interrupted; the same command goes on.")
     elif ended and ended[0].figure is not None:
-        print(f"best: {search.folder / ended[0].trial}, {search.judged_by} {ended[0].figure:.4g}")
+        print(_best_mean(search, rows, ended) if repeated else _best(search, ended[0]))
+
+
+def _best(search: sweep.Sweep, result: sweep.Result) -> str:
+    return f"best: {search.folder / result.trial}, {search.judged_by} {result.figure:.4g}"
+
+
+def _best_mean(search: sweep.Sweep, rows: list[dict[str, Any]], ended: list[sweep.Result]) -> str:
+    """The setting with the best mean: one lucky seed does not make a setting good."""
+    row = next(row for row in rows if row[search.judged_by] is not None)
+    setting = {name: row[name] for name in search.plan.varied if name != "seed"}
+    told = ", ".join(f"{name} {value}" for name, value in setting.items()) or "the only setting"
+    first = next(r for r in ended if setting.items() <= r.options.items())
+    return (
+        f"best mean: {told}: {search.judged_by} {row[search.judged_by]:.4g} over the seeds, "
+        f"{row['finished']} finished\nits best seed: {search.folder / first.trial}, "
+        f"{search.judged_by} {first.figure:.4g}"
+    )
 
 
 class _Progress:

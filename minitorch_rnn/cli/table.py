@@ -1,12 +1,13 @@
 """Tables on the terminal: as wide as they need to be; where it is too narrow, a list of values."""
 
 import math
+import re
 import shutil
 import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-__all__ = ["plain", "room", "table"]
+__all__ = ["first_sentence", "plain", "room", "table"]
 
 _GAP = "  "
 _LEAST = 8  # characters that a text is shortened to, before the table becomes a list
@@ -15,6 +16,15 @@ _LEAST = 8  # characters that a text is shortened to, before the table becomes a
 def room() -> int | None:
     """The columns of the terminal; None where stdout is none, and nothing need be shortened."""
     return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+
+
+def first_sentence(text: str) -> str:
+    """A message without what it goes on to explain.
+
+    >>> first_sentence("train: the loss of step 2 is nan. It begins here: 'log' gives nan.")
+    'train: the loss of step 2 is nan.'
+    """
+    return re.split(r"(?<=\.)\s+(?=[A-Z`])", text, maxsplit=1)[0]
 
 
 def table(

@@ -28,6 +28,7 @@ crash, as if nothing had been."""
 def add_to(command: argparse.ArgumentParser) -> None:
     """Declare the command and its options; defaults stand in parentheses."""
     command.description = _DESCRIPTION
+    command.usage = "minitorch-rnn train [OPTION …]"  # of which there are some sixty
     option = command.add_argument
     option("--task", choices=tuple(TASKS), help="what is learned (text)")
     option("--config", metavar="FILE", help="a TOML file of options; flags win over it")
@@ -101,6 +102,7 @@ def report(outcome: training.Outcome, told: Any, chosen: training.Config) -> int
     why = {
         "interrupt": "Ctrl-C",
         "terminated": "SIGTERM",
+        "terminal closed": "SIGHUP",
         "time": f"--seconds {chosen.seconds or 0:g}",
         "early": f"--patience {chosen.patience}: no better figure",
     }.get(outcome.ended)

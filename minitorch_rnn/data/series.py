@@ -7,25 +7,22 @@ from __future__ import annotations
 
 import array
 import dataclasses
-import datetime
-import itertools
 import os
 import re
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from minitorch_rnn.data.table import NUMBER, Table, place, printed
+from minitorch_rnn.data.table import Table, place, printed
+from minitorch_rnn.data.times import check_order
 from minitorch_rnn.errors import DataError
 
-__all__ = ["FILLS", "Series", "labels_after", "read_names", "read_series"]
+__all__ = ["FILLS", "Series", "read_names", "read_series"]
 
 FILLS = ("refuse", "previous", "linear", "mean")
 
-_CYCLES = {"day", "hour", "minute", "month", "quarter", "second", "week", "weekday"}  # begin anew
 
-
-@dataclasses.dataclass(frozen=True, eq=False)
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class Series:
     """Columns of figures over time, one row for each time step.
 
@@ -36,8 +33,8 @@ class Series:
         source: what messages call it.
 
     >>> series = Series(("y",), np.array([[1.0], [np.nan], [3.0]]), ("2001", "2002", "2003"))
-    >>> len(series), series.column("y").tolist(), series.row("2003")
-    (3, [1.0, nan, 3.0], 2)
+    >>> series, series.column("y").tolist(), series.row("2003")
+    (Series('series': 3 rows, 2001 to 2003, of y), [1.0, nan, 3.0], 2)
     >>> series.filled("linear", training=3).column("y").tolist()
     [1.0, 2.0, 3.0]
     """
@@ -46,6 +43,10 @@ class Series:
     values: np.ndarray
     labels: tuple[str, ...]
     source: str = "series"
+
+    def __repr__(self) -> str:
+        ends = f", {self.labels[0]} to {self.labels[-1]}," if self.labels else ""
+        return f"Series({self.source!r}: {len(self)} rows{ends} of {', '.join(self.names)})"
 
     def __len__(self) -> int:
         return len(self.values)
@@ -110,7 +111,9 @@ class Series:
                 continue
             where = f"{self.source}: row {self.labels[int(gaps.argmax())]}, column {name!r}"
             if how == "refuse":
-                raise DataError(f"{where}: is missing; fill gaps with previous, linear or mean.")
+                raise DataError(
+                    f"{where}: is missing; fill gaps with previous, linear or mean (--fill)."
+                )
             if how == "mean":
                 column[gaps] = self._mean(name, training, means)
             elif gaps[0]:
@@ -146,32 +149,6 @@ def _fill(column: np.ndarray, gaps: np.ndarray, linear: int) -> None:
     column[:] = column[np.maximum.accumulate(np.where(gaps, 0, rows))]
 
 
-def labels_after(labels: Sequence[str], count: int) -> tuple[str, ...]:
-    """What the next rows are called: whole numbers and days go on evenly, others are counted.
-
-    >>> labels_after(["1998", "1999"], 2), labels_after(["2015-12-30", "2015-12-31"], 1)
-    (('2000', '2001'), ('2016-01-01',))
-    >>> labels_after(["spring", "summer"], 2)
-    ('+1', '+2')
-    """
-    last = labels[-3:]
-    try:
-        if all(re.fullmatch(r"-?[0-9]{1,15}", label) for label in last):
-            numbers = [int(label) for label in last]
-            return tuple(str(number) for number in _evenly(numbers, count))
-        days = [datetime.date.fromisoformat(label).toordinal() for label in last]
-        return tuple(str(datetime.date.fromordinal(day)) for day in _evenly(days, count))
-    except (ValueError, OverflowError):
-        return tuple(f"+{k}" for k in range(1, count + 1))
-
-
-def _evenly(numbers: list[int], count: int) -> list[int]:
-    steps = {b - a for a, b in zip(numbers[:-1], numbers[1:], strict=True)}
-    if len(steps) != 1:
-        raise ValueError("not evenly spaced")
-    return [numbers[-1] + k * min(steps) for k in range(1, count + 1)]
-
-
 def read_series(
     path: str | os.PathLike[str],
     columns: Sequence[str] | None = None,
@@ -188,12 +165,14 @@ def read_series(
         columns: which to read, by name; None is all but the column of times.
         time: the column whose text labels the rows; None is the first if it is called date, year,
             time or the like.
-        missing: "refuse" a cell that is empty, NA, N/A, nan, null or none; or "keep" it as nan.
+        missing: "refuse" a cell that is empty, NA, N/A, nan, null or none; or "keep" it as nan,
+            which `Series.filled` fills.
 
     Raises:
+        ValueError: if `missing` is neither.
         DataError: naming the file and the line: if the file cannot be read or is not UTF-8, a row
             has too few or too many cells, a cell is no finite number, a column is not known or
-            is there twice, fewer than two rows come, or time goes back.
+            is there twice, fewer than two rows come, or time goes back or stands still.
 
     >>> import tempfile
     >>> path = os.path.join(tempfile.mkdtemp(), "harvest.csv")
@@ -203,6 +182,11 @@ def read_series(
     >>> series.names, series.values.tolist(), series.labels
     (('wheat',), [[3.5], [nan]], ('2001', '2002'))
     """
+    if missing not in ("refuse", "keep"):
+        raise ValueError(
+            f"missing is {missing!r}; known are refuse and keep. To fill gaps, keep them and call "
+            "filled of the series with previous, linear or mean."
+        )
     with Table.opened(path) as table:
         return _read(table, columns, time, missing)
 
@@ -238,26 +222,6 @@ def _read(table: Table, columns: Sequence[str] | None, time: str | None, missing
             "needs at least 2."
         )
     if when is not None:
-        _check_order(labels, table.names[when], table.path)
+        check_order(labels, table.names[when], table.path)
     values = np.column_stack([np.frombuffer(kept) for kept in figures])
     return Series(tuple(columns), values, tuple(labels), table.path)
-
-
-def _check_order(labels: list[str], name: str, source: str) -> None:
-    """Refuse times that go back: rows from the newest, or several series one after the other."""
-    known: list[float] | list[str]
-    dates = [re.match(r"[0-9]{4}[-/][0-9]{2}([-/][0-9]{2}|$)", label) for label in labels]
-    if all(NUMBER.fullmatch(label) for label in labels):
-        if name.lower() in _CYCLES:
-            return
-        known = [float(label) for label in labels]
-    elif all(dates):
-        known = [date[0].replace("/", "-") for date in dates if date]  # the hours may be of a zone
-    else:
-        return
-    for row, (a, b) in enumerate(itertools.pairwise(known), 2):
-        if b < a:  # type: ignore[operator]
-            raise DataError(
-                f"{source}: goes back in time in row {row}, from {labels[row - 2]} to "
-                f"{labels[row - 1]}; give one series, sorted from the oldest row to the newest."
-            )

@@ -54,9 +54,10 @@ class Streams(Batches):
         length = len(numbers) // batch
         if length < steps + 1:
             raise DataError(
-                f"{source}: has {len(numbers)} {unit} here, but {batch} streams of one "
-                f"sequence of {steps} and its target need {batch * (steps + 1)}. "
-                "Use a longer text, or fewer or shorter sequences."
+                f"{source}: has {_counted(len(numbers), unit)} here, but "
+                f"{_counted(batch, 'streams')} of one sequence of {steps} and its target need "
+                f"{batch * (steps + 1)}. Use a longer text, or fewer or shorter sequences (--batch,"
+                " --sequence)."
             )
         streams = numbers[: batch * length].reshape(batch, length)
         return cls(streams[:, :-1], streams[:, 1:], steps)
@@ -76,7 +77,7 @@ class Streams(Batches):
             DataError: as `of`, if either part is too short.
         """
         held = cls.held_out(len(numbers), steps)
-        source = f"{source} ({len(numbers)} {unit}, {held} of them held out)"
+        source = f"{source} ({_counted(len(numbers), unit)}, {held} of them held out)"
         return (
             cls.of(numbers[:-held], batch, steps, source, unit),
             cls.judging(numbers[-held:], batch, steps, source, unit),
@@ -145,8 +146,9 @@ class Streams(Batches):
         length = len(inputs) // batch
         if length < steps:
             raise DataError(
-                f"{source}: has {len(inputs)} steps here, but {batch} streams of one sequence of "
-                f"{steps} need {batch * steps}. Use a longer series, or fewer or shorter sequences."
+                f"{source}: has {_counted(len(inputs), 'steps')} here, but "
+                f"{_counted(batch, 'streams')} of one sequence of {steps} need {batch * steps}. Use"
+                " a longer series, or fewer or shorter sequences."
             )
         x, d = (
             rows[: batch * length].reshape(batch, length, *rows.shape[1:])
@@ -157,6 +159,10 @@ class Streams(Batches):
     def _batch(self, i: int) -> Batch:
         part = slice(i * self.steps, (i + 1) * self.steps)
         return Batch(_chunk(self.inputs[:, part]), _chunk(self.targets[:, part]), fresh=i == 0)
+
+
+def _counted(count: int, unit: str) -> str:
+    return f"{count} {unit.removesuffix('s') if count == 1 else unit}"
 
 
 def _chunk(part: np.ndarray) -> np.ndarray:

@@ -19,7 +19,10 @@ NUMBER = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?")
 
 _LONGEST = 1 << 20  # bytes of a line, so that a file without line ends does not fill the memory
 _MISSING = {"", "na", "n/a", "nan", "null", "none"}
-_TIMES = {"date", "datetime", "day", "ds", "hour", "month", "time", "timestamp", "week", "year"}
+_TIMES = {
+    "date", "datetime", "day", "ds", "hour", "month", "time", "timestamp", "week", "year",
+    "datum", "jahr", "monat", "stunde", "tag", "woche", "zeit", "zeitpunkt",
+}  # fmt: skip
 
 
 class Table:
@@ -135,13 +138,17 @@ class Table:
             if missing == "keep":
                 return math.nan
             raise DataError(
-                f"{where}: the value is missing ({cell or 'empty'}); fill gaps with previous, "
-                "linear or mean, or leave the column out."
+                f"{where}: the value is missing ({cell or 'empty'}); fill it with --fill previous, "
+                "linear or mean, in Python with missing='keep' and then filled; or leave the "
+                "column out."
             )
         comma = re.fullmatch(r"[+-]?[0-9]+,[0-9]+", cell)
-        hint = "; write it with a decimal point" if comma else ""
+        if comma:
+            hint = "write it with a decimal point"
+        else:
+            hint = "what is missing is an empty cell, NA, N/A, nan, null or none"
         told = repr(cell) if len(cell) <= 40 else f"{cell[:40]!r}…"
-        raise DataError(f"{where}: {told} is not a finite number{hint}.")
+        raise DataError(f"{where}: {told} is not a finite number; {hint}.")
 
     def _next(self) -> list[str] | None:
         self._start = self._line + 1

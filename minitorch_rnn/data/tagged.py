@@ -7,6 +7,7 @@ import io
 import keyword
 import os
 import pathlib
+import re
 import sysconfig
 import tokenize
 from collections.abc import Iterable, Iterator
@@ -25,6 +26,9 @@ _OF_TOKEN = {
     tokenize.NUMBER: "number",
     tokenize.OP: "operator",
 }
+
+
+_NUMBERED = re.compile(r"[0-9]+([-.][0-9]+)?")
 
 
 class Tagged(NamedTuple):
@@ -150,7 +154,9 @@ def read_tagged(path: str | os.PathLike[str]) -> list[Tagged]:
     """The sequences of a file with a line for each symbol and a blank line behind each sequence.
 
     The first column is the symbol, the last one its tag; columns between them are left out. They
-    are parted by TABs, or by blanks if the first line has no TAB.
+    are parted by TABs, or by blanks if the first line has no TAB. In CoNLL-U, which has 10 columns
+    and numbers its lines, the symbol is FORM and the tag UPOS. With TABs, a line without one that
+    begins with # is a comment.
 
     Raises:
         DataError: naming the file and the line, if a line has other columns than the first.
@@ -162,13 +168,15 @@ def read_tagged(path: str | os.PathLike[str]) -> list[Tagged]:
     >>> read_tagged(path)
     [Tagged(symbols=['the', 'cat'], tags=['D', 'N']), Tagged(symbols=['sat'], tags=['V'])]
     """
-    text = read_text(path).removeprefix("\ufeff")
-    found, separator, needed = [Tagged([], [])], "", (0, 0)
-    for n, line in enumerate(text.replace("\r\n", "\n").replace("\r", "\n").split("\n"), 1):
+    lines = read_text(path).removeprefix("\ufeff").replace("\r", "\n").split("\n")
+    separator = _separator(lines)
+    found, needed = [Tagged([], [])], (0, 0)
+    for n, line in enumerate(lines, 1):
         if not line.strip():
             found.append(Tagged([], []))
             continue
-        separator = separator or ("\t" if "\t" in line else " ")
+        if _is_comment(line, separator):
+            continue
         columns = line.split("\t") if separator == "\t" else line.split()
         if len(columns) < 2:
             raise DataError(
@@ -182,12 +190,29 @@ def read_tagged(path: str | os.PathLike[str]) -> list[Tagged]:
                 "all need the same."
             )
         symbol, tag = columns[0], columns[-1].strip()
+        if len(columns) == 10 and (numbered := _NUMBERED.fullmatch(symbol)):
+            if numbered[1]:  # what several lines, or none of the text, stand for
+                continue
+            symbol, tag = columns[1], columns[3].strip()
         if not symbol or not tag:
             missing = "tag" if symbol else "symbol"
             raise DataError(f"{path}: line {n}, {line[:40]!r}, has an empty {missing}.")
         found[-1].symbols.append(symbol)
         found[-1].tags.append(tag)
+    if not any(sequence.symbols for sequence in found):
+        raise DataError(f"{path}: is empty: it has no line with a symbol and a tag.")
     return [sequence for sequence in found if sequence.symbols]
+
+
+def _separator(lines: Iterable[str]) -> str:
+    """A TAB if the first line that is no comment has one."""
+    filled = [line for line in lines if line.strip()]
+    first = next((line for line in filled if line[0] != "#" or "\t" in line), "")
+    return "\t" if "\t" in first else " "
+
+
+def _is_comment(line: str, separator: str) -> bool:
+    return separator == "\t" and line[0] == "#" and "\t" not in line
 
 
 def syntax_tags(code: str) -> list[str]:

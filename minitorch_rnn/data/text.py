@@ -20,8 +20,12 @@ PATTERNS = ("*.txt", "*.md", "*.py")
 _BLOCK = 1 << 20  # characters that are numbered at a time
 
 
+class NotTextError(DataError):
+    """Bytes that are no text in UTF-8."""
+
+
 def read_text(path: str | os.PathLike[str]) -> str:
-    """The text of a UTF-8 file.
+    r"""The text of a UTF-8 file, with the line ends of Windows, `\r\n`, as `\n`.
 
     Raises:
         DataError: naming the file and the reason if it cannot be read, is not text, or is empty.
@@ -91,7 +95,7 @@ def read_corpus(
             continue
         try:
             parts[path] = _decoded(path, content)
-        except DataError as reason:
+        except NotTextError as reason:
             skipped.append(str(reason))
     text = b"".join(raw.values()) if as_bytes else "".join(parts.values())
     if not text.strip():
@@ -160,6 +164,10 @@ def standard_library_text(characters: int = 3_000_000) -> str:
 class Vocabulary:
     """The characters a model knows, in code point order; every other one becomes U+FFFD.
 
+    Attributes:
+        characters: all of them.
+        unknown: the number of U+FFFD.
+
     >>> vocabulary = Vocabulary("abc")
     >>> vocabulary.decode(vocabulary.encode("cab?"))
     'cab�'
@@ -170,7 +178,7 @@ class Vocabulary:
     def __init__(self, characters: str) -> None:
         self.characters = "".join(sorted(set(characters) | {UNKNOWN}))
         self._codes = np.array([ord(c) for c in self.characters], dtype=np.uint32)
-        self._unknown = self.characters.index(UNKNOWN)
+        self.unknown = self.characters.index(UNKNOWN)
 
     @classmethod
     def of(cls, text: str, largest: int = 256) -> Vocabulary:
@@ -188,7 +196,7 @@ class Vocabulary:
             block = text[a : a + _BLOCK].encode("utf-32-le", "surrogatepass")
             codes = np.frombuffer(block, dtype=np.uint32)
             found = np.searchsorted(self._codes, codes).clip(max=len(self) - 1)
-            numbers[a : a + _BLOCK] = np.where(self._codes[found] == codes, found, self._unknown)
+            numbers[a : a + _BLOCK] = np.where(self._codes[found] == codes, found, self.unknown)
         return numbers
 
     def decode(self, numbers: Iterable[int]) -> str:
@@ -216,6 +224,7 @@ class ByteVocabulary:
     """
 
     unit = "bytes"
+    unknown = -1  # no number is that of an unknown one
 
     def __len__(self) -> int:
         return 256
@@ -292,9 +301,11 @@ def _decoded(path: str | os.PathLike[str], raw: bytes) -> str:
     try:
         text = raw.decode("utf-8")
     except UnicodeDecodeError as cause:
-        raise DataError(
+        raise NotTextError(
             f"{path}: byte {cause.start} is not UTF-8; convert the file to UTF-8 first."
         ) from cause
     if "\0" in text:
-        raise DataError(f"{path}: holds a NUL at character {text.index(chr(0))}: not a text file.")
-    return text
+        raise NotTextError(
+            f"{path}: holds a NUL at character {text.index(chr(0))}: not a text file."
+        )
+    return text.replace("\r\n", "\n")

@@ -150,10 +150,11 @@ def _line() -> str:
     while frame is not None and frame.f_code.co_filename.startswith(_PACKAGE):
         name = frame.f_code.co_filename
         if not inside and not name.startswith(_ENGINE):
-            inside = f" (in {pathlib.Path(name).relative_to(_PACKAGE)}, line {frame.f_lineno})"
+            inside = f"{pathlib.Path(name).relative_to(_PACKAGE)}, line {frame.f_lineno}"
         frame = frame.f_back
-    if frame is None:
-        return f"an unknown line{inside}"
+    if frame is None or frame.f_code.co_filename.startswith("<frozen "):  # of `python -m`
+        return f"minitorch_rnn/{inside}" if inside else "an unknown line"
     name, number = frame.f_code.co_filename, frame.f_lineno
     text = linecache.getline(name, number).strip()
-    return f"{name}, line {number}{f': {text}' if text else ''}{inside}"
+    line = f"{name}, line {number}{f': {text}' if text else ''}"
+    return f"{line} (in {inside})" if inside else line

@@ -15,6 +15,8 @@ from minitorch_rnn.serialization import needs_app
 
 _RATES = {"adam": 0.004, "adamw": 0.004, "rmsprop": 0.002, "adagrad": 0.02, "sgd": 1.0}
 
+NONE = "none"  # in a flag or a file: the option is not to have its default, but no value
+
 
 class Kind(NamedTuple):
     """What values an option takes: of text, as flags bring it, or of a TOML file's values."""
@@ -114,6 +116,9 @@ def option(default: Any, help: str, kind: Kind, later: bool = False) -> Any:
 class Config:
     """The options that every task has; each task adds its own in a subclass.
 
+    With `epochs` given there is no bound of steps, and with either none of seconds, unless they are
+    given too.
+
     >>> config = Config.of({"hidden": "32", "lr": 0.01})
     >>> config.hidden, config.rate, config.optimizer
     (32, 0.01, 'adam')
@@ -129,7 +134,9 @@ class Config:
     sequence: int = option(48, "steps that gradients reach back", whole)
     steps: int | None = option(1000, "parameter updates", whole, later=True)
     epochs: int | None = option(None, "times through the data, for --steps", whole, later=True)
-    seconds: float | None = option(None, "stop after so long if not done", number, later=True)
+    seconds: float | None = option(
+        None, "stop after so long, unless --steps or --epochs is given; or none", number, later=True
+    )
     optimizer: str = option("adam", "how parameters are updated", one_of(*_RATES))
     lr: float | None = option(
         None, f"learning rate; {', '.join(f'{k} {v:g}' for k, v in _RATES.items())}", number
@@ -180,15 +187,17 @@ class Config:
         for name, value in given.items():
             if name not in known:
                 close = difflib.get_close_matches(str(name), known, n=1)
-                hint = f"did you mean {close[0]}?" if close else f"known are {', '.join(known)}."
-                raise RunError(f"{str(name):.60}: there is no such option; {hint}")
-            none = value is None and "None" in str(known[name].type)
+                hint = f"; did you mean {close[0]}?" if close else "."
+                raise RunError(f"{str(name):.60}: there is no such option{hint}")
+            none = (value is None or value == NONE) and "None" in str(known[name].type)
             try:
                 values[name] = None if none else known[name].metadata["kind"].of(value)
             except ValueError as error:
                 raise RunError(f"{name}: {error}.") from None
         if values.get("epochs") is not None:
             values.setdefault("steps", None)
+        if values.get("epochs") is not None or values.get("steps") is not None:
+            values.setdefault("seconds", None)
         config = cls(**values)
         config.check()
         return config
@@ -223,20 +232,25 @@ class Config:
         for field in dataclasses.fields(self):
             before, after = getattr(self, field.name), getattr(new, field.name)
             if before != after and not field.metadata["later"]:
+                was = "without it" if before is None else f"with {before!r}"
                 raise RunError(
-                    f"{field.name}: the run was started with {before!r}, now it is {after!r}. The "
-                    "rest would be another training; start a new run for it."
+                    f"{field.name}: the run was started {was}, now it is {after!r}. The rest would "
+                    "be another training; start a new run for it."
                 )
         return new
 
     def written(self) -> str:
-        """The options as TOML, which `read` takes."""
+        """The options as TOML, which `read` takes; "none" where the default is not meant."""
         try:
             from tomli_w import dumps
         except ImportError as cause:
             raise RunError(str(needs_app("tomli-w"))) from cause
-        values = dataclasses.asdict(self)
-        toml: str = dumps({name: value for name, value in values.items() if value is not None})
+        values = {
+            field.name: NONE if getattr(self, field.name) is None else getattr(self, field.name)
+            for field in dataclasses.fields(self)
+            if not getattr(self, field.name) is field.default is None
+        }
+        toml: str = dumps(values)
         return toml
 
 

@@ -8,6 +8,7 @@ import pathlib
 from typing import Any, NamedTuple
 
 from minitorch_rnn.errors import RunError
+from minitorch_rnn.training.checkpoints import Checkpoints
 from minitorch_rnn.training.run import RECORD, Run
 
 __all__ = ["PastRun", "look", "past_runs"]
@@ -21,7 +22,8 @@ class PastRun(NamedTuple):
         task: what was trained.
         network: its cell, layers and hidden units.
         status: "running", "finished", "interrupted" (killed, too), "failed" or "damaged".
-        steps, seconds: taken in all; None before it ended for the first time.
+        steps: taken in all; of a run that has not ended, those up to its last checkpoint.
+        seconds: spent in all; None before it ended for the first time.
         figures: of its best weights on the held-out data.
         started: date and time, as ISO 8601 has it.
         reason: why it failed, or what is damaged.
@@ -44,7 +46,8 @@ class PastRun(NamedTuple):
 def past_runs(folder: str | os.PathLike[str] = "runs") -> list[PastRun]:
     """The runs below a folder, the earliest first; or the one that the folder itself is.
 
-    Only each run's run.json is read. What is no run is left out; a damaged one is not.
+    Only each run's run.json is read, and the names of its checkpoints. What is no run is left out;
+    a damaged one is not.
 
     Raises:
         RunError: if there is no such folder.
@@ -83,12 +86,24 @@ def look(folder: str | os.PathLike[str]) -> PastRun:
     right = isinstance(figures, dict) and all(map(_is_number, figures.values()))
     if not right or not all(_is_number(record.get(name) or 0) for name in ("steps", "seconds")):
         return PastRun(home.name, reason=f"{home / RECORD}: its figures are no numbers.")
-    if status == "running" and not run.is_locked():
-        status = "interrupted"  # killed, before it could say so
+    steps = record.get("steps")
+    if status == "running":
+        steps = _saved(home) or steps
+        if not run.is_locked():
+            status = "interrupted"  # killed, before it could say so
     return PastRun(
-        home.name, record["task"], _network(run.config), status, record.get("steps"),
+        home.name, record["task"], _network(run.config), status, steps,
         record.get("seconds"), figures, str(record["started"]), record.get("error"),
     )  # fmt: skip
+
+
+def _saved(home: pathlib.Path) -> int | None:
+    """The step of the newest checkpoint, by its name."""
+    try:
+        files = Checkpoints(home).files()
+    except OSError:
+        return None
+    return int(files[-1].stem.removeprefix("step-")) if files else None
 
 
 def _network(config: Any) -> str:

@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import datetime
 import hashlib
 import json
 import os
 import pathlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from minitorch_rnn import __version__
 from minitorch_rnn.errors import CheckpointError, DataError, RunError, StateError
-from minitorch_rnn.serialization import load, needs_app, write_whole
+from minitorch_rnn.serialization import load, write_whole
 from minitorch_rnn.training.checkpoints import WEIGHTS, is_temporary, tidy
 from minitorch_rnn.training.config import Config, read
+from minitorch_rnn.training.lock import LOCK, locked
 from minitorch_rnn.training.task import Task
 from minitorch_rnn.training.tasks import task_of
 
-RECORD, CONFIG, LOCK = "run.json", "config.toml", ".lock"
+RECORD, CONFIG = "run.json", "config.toml"
 _FORMAT = 1
 _ENTRIES: dict[str, Any] = {
     "format": int, "task": str, "status": str, "started": str, "config": dict, "facts": dict,
@@ -129,8 +129,8 @@ class Run:
             # The record first: a folder without one is no run.
             write_whole(self.folder / RECORD, json.dumps(self.record, indent=1).encode())
             if "config" in changes or not (self.folder / CONFIG).exists():
-                note = f"# minitorch-rnn train --task {self.record['task']} --config {CONFIG}\n"
-                write_whole(self.folder / CONFIG, (note + self.config.written()).encode())
+                task = f'task = "{self.record["task"]}"\n'
+                write_whole(self.folder / CONFIG, (task + self.config.written()).encode())
         except OSError as cause:
             raise RunError(
                 f"{cause.filename or self.folder}: cannot be written: {cause.strerror}."
@@ -145,12 +145,13 @@ class Run:
         path = self.folder / CONFIG
         if not path.exists():
             return {}
-        given = type(self.config).of(read(path))
-        return {
-            field.name: getattr(given, field.name)
-            for field in dataclasses.fields(given)
-            if getattr(given, field.name) != getattr(self.config, field.name)
-        }
+        given = read(path)
+        if given.pop("task", self.record["task"]) != self.record["task"]:
+            raise RunError(f"{path}: the task was {self.record['task']!r}; start a new run.")
+        # What is not in the file is as it was, whatever has become of its default.
+        before = dataclasses.asdict(self.config)
+        after = dataclasses.asdict(type(self.config).of(before | given))
+        return {name: after[name] for name in after if after[name] != before[name]}
 
     def is_locked(self) -> bool:
         """Whether a process trains here now."""
@@ -212,39 +213,6 @@ class Run:
                 f"{self.folder / RECORD}: is damaged or not of this program: {cause!r}."
             ) from cause
         return task
-
-
-@contextlib.contextmanager
-def locked(folder: pathlib.Path) -> Iterator[None]:
-    """Inside the block, no other process trains in this folder.
-
-    The lock is the operating system's and ends with the process, whatever ends it.
-
-    Raises:
-        RunError: if another process holds it, or the folder cannot be written.
-
-    >>> import tempfile
-    >>> with locked(pathlib.Path(tempfile.mkdtemp())):
-    ...     pass
-    """
-    try:
-        from filelock import FileLock, Timeout
-    except ImportError as cause:
-        raise RunError(str(needs_app("filelock"))) from cause
-    lock = FileLock(folder / LOCK)
-    try:
-        lock.acquire(timeout=0)
-    except Timeout as cause:
-        raise RunError(
-            f"{folder}: another process trains here at this moment. Let it end, or choose another "
-            "--out."
-        ) from cause
-    except OSError as cause:
-        raise RunError(f"{folder}: cannot be written: {cause.strerror or cause}.") from cause
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 def _check(record: Any) -> None:

@@ -22,7 +22,8 @@ from minitorch_rnn.training.callback import Callback, Step
 from minitorch_rnn.training.checkpoints import WEIGHTS, Checkpoints, tidy
 from minitorch_rnn.training.config import Config
 from minitorch_rnn.training.distributed.alone import Alone
-from minitorch_rnn.training.run import Run, locked, new_folder
+from minitorch_rnn.training.lock import locked
+from minitorch_rnn.training.run import Run, new_folder
 from minitorch_rnn.training.signals import STATUS, Signals
 from minitorch_rnn.training.task import Task
 from minitorch_rnn.training.tasks import TASKS
@@ -82,7 +83,12 @@ def start(
     """
     require(*PACKAGES)
     told = Alone() if communicator is None else communicator
-    kind = next(task for task in TASKS.values() if task.Config is type(config))
+    kind = next((task for task in TASKS.values() if task.Config is type(config)), None)
+    if kind is None:
+        raise TypeError(
+            f"start: config is a {type(config).__name__}; the options of a task are needed, such "
+            "as training.tasks.TASKS['text'].Config.of({'hidden': 32})."
+        )
     with _machine(config):
         backend.manual_seed(config.seed)
         task = kind.prepare(config)
@@ -116,14 +122,14 @@ def resume(
     told = Alone() if communicator is None else communicator
     run = Run.open(folder)  # every process reads it; the first alone writes
     with locked(run.folder) if told.rank == 0 else contextlib.nullcontext():
-        run.config = run.config.changed(run.edited() | dict(changes or {}))
+        changes = run.edited() | dict(changes or {})
+        if {"steps", "epochs"} & set(changes):
+            changes.setdefault("seconds", None)
+        run.config = run.config.changed(changes)
         with _machine(run.config):
             backend.manual_seed(run.config.seed)
             task = TASKS[run.record["task"]].prepare(run.config)
             run.check_data(task)
-            if told.rank == 0:
-                tidy(run.folder)
-                run.write(status="running", config=None)
             return _train(run, task, callbacks, told, True)
 
 
@@ -139,6 +145,10 @@ def _train(
     checkpoints = Checkpoints(run.folder, config.checkpoint_every, config.keep)
     if resumed:
         checkpoints.restore(trainer)
+        _check_bounds(run, trainer)
+        if told.rank == 0:
+            tidy(run.folder)
+            run.write(status="running", config=None)
     files: list[Callback] = []
     if told.rank == 0:
         files.append(reporting.Metrics(run.folder, config.log_every))
@@ -228,6 +238,20 @@ def _shape(schedule: str, warmup: int, steps: int) -> Callable[[int], float]:
         return fall[schedule](min(1.0, (t - warmup) / max(1, steps - warmup)))
 
     return shape
+
+
+def _check_bounds(run: Run, trainer: Trainer) -> None:
+    """Refuse bounds that a run has passed: it would end after a step, or say what is not so."""
+    config, came = run.config, f"{run.folder}: has come to step {trainer.step:,}"
+    if config.steps is not None and config.steps < trainer.step:
+        raise RunError(f"{came}, and steps is {config.steps:,}; give --steps with more.")
+    if config.epochs is not None and config.epochs < trainer.epoch:
+        raise RunError(f"{came}, in epoch {trainer.epoch}, and epochs is {config.epochs}.")
+    if config.seconds is not None and config.seconds < trainer.seconds:
+        raise RunError(
+            f"{came} in {trainer.seconds:.0f} s, and seconds is {config.seconds:g}; give --seconds "
+            "with more, or --seconds none."
+        )
 
 
 class _Limit(Callback):

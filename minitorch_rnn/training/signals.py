@@ -13,12 +13,17 @@ from typing import Any, Self
 from minitorch_rnn.training.callback import Callback, Step
 from minitorch_rnn.training.trainer import Trainer
 
-STATUS = {"interrupt": 130, "terminated": 143}  # exit status by why a training ended
+# Exit status by why a training ended.
+STATUS = {"interrupt": 130, "terminated": 143, "terminal closed": 129}
 _REASONS = {signal.SIGINT: "interrupt", signal.SIGTERM: "terminated"}
+if hasattr(signal, "SIGHUP"):  # not on Windows
+    _REASONS[signal.SIGHUP] = "terminal closed"
 
 
 class Caught:
-    """Inside the block, Ctrl-C and SIGTERM are told to `heard`, by the reason to end that they are.
+    """Inside the block, signals to end are told to `heard`, each by the reason that it is.
+
+    They are Ctrl-C, SIGTERM, and SIGHUP of a terminal that is closed.
 
     In another thread than the main one signals cannot be caught, and nothing is changed.
 
@@ -33,7 +38,9 @@ class Caught:
 
     def __enter__(self) -> Self:
         if threading.current_thread() is threading.main_thread():
-            for number in _REASONS:
+            for number, reason in _REASONS.items():
+                if reason == "terminal closed" and signal.getsignal(number) == signal.SIG_IGN:
+                    continue  # as under nohup
                 self._before[number] = signal.signal(number, self._came)
         return self
 

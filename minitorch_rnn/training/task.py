@@ -12,6 +12,7 @@ import numpy as np
 from minitorch_rnn import nn
 from minitorch_rnn.data.batch import Batch
 from minitorch_rnn.engine import Tensor
+from minitorch_rnn.training.checks import check_data, loss_of
 from minitorch_rnn.training.config import Config
 from minitorch_rnn.training.judging import judging
 
@@ -27,6 +28,9 @@ class Task:
         batches: of an epoch, counted from 0, its batches: a sequence with a length whose entry i
             depends on the epoch and i alone, so that a training can go on from any place.
         held_out: the batches that the model is judged by.
+
+    Raises:
+        TypeError: if there is no asking `batches` for an epoch, or `held_out` is no sequence.
 
     >>> import numpy as np
     >>> from minitorch_rnn import nn, training
@@ -55,6 +59,7 @@ class Task:
         batches: Callable[[int], Sequence[Batch]],
         held_out: Sequence[Batch],
     ) -> None:
+        check_data(type(self).__name__, batches, held_out)
         self.model, self.batches, self.held_out = model, batches, held_out
 
     def loss(self, batch: Batch, state: Any) -> tuple[Tensor, Any]:
@@ -64,6 +69,23 @@ class Task:
             batch: what to learn from.
             state: what the batch before returned, without its history; None at the start of an
                 epoch and where `batch.fresh`.
+
+        Where figures are asked for at some steps only, the targets of the others are nan, and a
+        mean over all of them would be nan, too. So pick those that count:
+
+        >>> import numpy as np
+        >>> from minitorch_rnn import nn, training
+        >>> from minitorch_rnn.data.generators import Adding, Drawn
+        >>> class Sums(training.Task):
+        ...     def loss(self, batch, state):
+        ...         outputs, state = self.model(batch.inputs)
+        ...         asked = ~np.isnan(batch.targets)
+        ...         return nn.mse_loss(outputs[asked], batch.targets[asked]), None
+        >>> drawn, judging = Drawn(Adding(10).draw, 5, 20), Drawn(Adding(10).draw, 5, 20, seed=1)
+        >>> model = nn.RecurrentNetwork(2, 8, 1, "identity", rng=np.random.default_rng(0))
+        >>> loss, _ = Sums(model, drawn, judging()).loss(drawn()[0], None)
+        >>> drawn()[0].targets.size, drawn()[0].count, loss.item() > 0
+        (50, 5, True)
         """
         raise NotImplementedError(f"{type(self).__name__} has no loss")
 
@@ -76,7 +98,7 @@ class Task:
         count, state = 0, None
         with judging(self.model):
             for batch in self.held_out:
-                loss, state = self.loss(batch, None if batch.fresh else state)
+                loss, state = loss_of(self, batch, state)
                 # Added up where it is computed: a look at each loss would wait for a device.
                 total, count = total + loss.detach() * batch.count, count + batch.count
         return {"loss": float(total) / count if count else math.nan}

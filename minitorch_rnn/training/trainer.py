@@ -17,6 +17,7 @@ from minitorch_rnn.errors import CheckpointError, DataError, NonFiniteError
 from minitorch_rnn.optim import Optimizer
 from minitorch_rnn.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 from minitorch_rnn.training.callback import Callback, Step
+from minitorch_rnn.training.checks import check_callbacks, check_options, epoch_of, loss_of
 from minitorch_rnn.training.distributed.alone import Alone
 from minitorch_rnn.training.task import Task
 from minitorch_rnn.training.watch import Watch, explained
@@ -91,10 +92,7 @@ class Trainer:
         on_nan: str = "stop",
         communicator: Any = None,
     ) -> None:
-        if on_nan not in ("stop", "skip", "restore"):
-            raise ValueError(
-                f"Trainer: on_nan is {on_nan!r}; 'stop', 'skip' or 'restore' is needed."
-            )
+        check_options(on_nan, max_norm, validate_every, patience)
         self.task, self.optimizer, self.schedule = task, optimizer, schedule
         self.max_norm, self.validate_every, self.patience = max_norm, validate_every, patience
         self.on_nan = on_nan
@@ -121,8 +119,6 @@ class Trainer:
 
     # The loop -------------------------------------------------------------------------------------
 
-    # Of what is not finite, the error that names the step says more.
-    @np.errstate(over="ignore", invalid="ignore", divide="ignore")
     def run(
         self,
         steps: int | None = None,
@@ -139,16 +135,20 @@ class Trainer:
         Raises:
             NonFiniteError: naming the step, and the parameters whose gradients are not finite. The
                 step is not taken.
-            DataError: if a batch asks for nothing.
+            DataError: if an epoch has no batches, or a batch asks for nothing.
+            TypeError: if a callback is none, or the task's loss is not what `Task.loss` says.
         """
+        check_callbacks(callbacks)
         self.steps, self.epochs, self.callbacks = steps, epochs, callbacks
         self.ended = self._wish = self._agreed = None
         try:
-            for callback in callbacks:
-                callback.at_start(self)
-            self._loop(callbacks)
-            for callback in callbacks:
-                callback.at_end(self)
+            # Of what is not finite, the error that names the step says more.
+            with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+                for callback in callbacks:
+                    callback.at_start(self)
+                self._loop(callbacks)
+                for callback in callbacks:
+                    callback.at_end(self)
         finally:
             for callback in callbacks:
                 callback.close()
@@ -186,7 +186,7 @@ class Trainer:
     def take_step(self) -> Step | None:
         """Learn from the next batch; None if the trainer went back to a checkpoint instead."""
         if self._batches is None:
-            self._batches = self.task.batches(self.epoch)
+            self._batches = epoch_of(self.task, self.epoch)
         batch = self._batches[self.index]
         state, rate, number = self.state, self.optimizer.lr, self.step + 1
         loss, norm, count = self._gradients(batch)
@@ -195,7 +195,7 @@ class Trainer:
             wrong = None
         except NonFiniteError as error:
             again = self._watch.at_once and self.communicator.size == 1
-            wrong = explained(error, self.task, batch if again else None, state)
+            wrong = explained(error, self, batch if again else None, state)
             if self.on_nan == "stop":
                 raise wrong from None
         if wrong and self.on_nan == "restore" and self._went_back(wrong):
@@ -221,7 +221,7 @@ class Trainer:
         self.optimizer.zero_grad()
         total: Any = 0.0
         if mine.size:  # a process may have no part of a small batch
-            loss, state = self.task.loss(mine, None if batch.fresh else self.state)
+            loss, state = loss_of(self.task, mine, self.state)
             self.state = replaced(state, _without_history)
         if mine.count:
             loss.backward()

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from minitorch_rnn import cli, training
-from minitorch_rnn.training.tasks.forecast import ForecastConfig
+from minitorch_rnn.training.tasks.forecast import ForecastConfig, picture
+from minitorch_rnn.training.tasks.forecast.scores import Forecast
 from minitorch_rnn.training.tasks.text import TextConfig
 
 SMALL = {"hidden": 2, "steps": 3, "validate_every": 3}
@@ -106,6 +107,52 @@ def test_a_newer_file_is_forecast_from_its_end(trained, tmp_path, capsys):
     assert lines[-1].startswith("root mean squared error in the test")
 
 
+def test_a_file_that_changed_is_refused_unless_it_is_named(tmp_path, monkeypatch, capsys):
+    rows = [f"{1900 + t},{50 + t % 7}" for t in range(90)]
+    path = tmp_path / "a.csv"
+    path.write_text("\n".join(["year,y", *rows]))
+    monkeypatch.chdir(tmp_path)
+    training.start(ForecastConfig.of(SMALL | {"data": "a.csv"}), "run")
+    (tmp_path / "other").mkdir()
+    monkeypatch.chdir("other")
+    assert "after 1989" in told(capsys, "../run")  # found from another folder
+    path.write_text("\n".join(["year,y", *rows, "1990,51"]))
+    for arguments in (["../run"], ["../run", "--from", 1980]):
+        error = refused(capsys, *arguments)
+        assert f"{path}: has changed" in error and f"with --data {path}." in error
+    assert cli.main(["evaluate", "../run"]) == 1
+    assert "with --data FILE." in capsys.readouterr().err
+    out = told(capsys, "../run", "--data", path, "--from", 1950)
+    assert "the network has learned from rows up to 1961" in out
+    assert "after 1990, in closed loop\n" in told(capsys, "../run", "--data", path)
+    path.unlink()
+    assert f"{path}: cannot be read" in refused(capsys, "../run")
+
+
+def test_a_label_comes_before_a_number(tmp_path, capsys):
+    (tmp_path / "a.csv").write_text("time,y\n" + "".join(f"{t},{t % 7}\n" for t in range(90)))
+    folder = tmp_path / "run"
+    training.start(ForecastConfig.of(SMALL | {"data": str(tmp_path / "a.csv")}), folder)
+    assert "as it goes on after 39" in told(capsys, folder, "--from", 40)
+    assert "to begin with row 1 (0); the" in refused(capsys, folder, "--from", 0)
+
+
+def test_a_picture_holds_all_lines_within_reason_and_ticks_are_rows(trained, tmp_path, capsys):
+    told(capsys, trained, "--from", 1990, "--steps", 30, "--out", tmp_path / "a.svg")
+    drawn = (tmp_path / "a.svg").read_text("utf-8")
+    years = [int(year) for year in re.findall(r">((?:19|20)[0-9]{2})<", drawn)]
+    assert years == [1960, 1970, 1980, 1990, 2000, 2010]
+    assert "numbers: RMSE of this one forecast" in drawn
+
+
+def test_an_axis_leaves_out_what_runs_away():
+    truth, one = np.array([0.0, 10.0, np.nan]), np.full(3, 5.0)
+    calm = picture._limits(truth, Forecast(("1",), one, one + 6, one, truth))
+    assert calm[0] == pytest.approx(-0.88) and calm[1] == pytest.approx(11.88)
+    wild = picture._limits(truth, Forecast(("1",), one, one * 1e9, one * np.nan, truth))
+    assert wild == pytest.approx((-1.2, 16.2))
+
+
 def test_the_newest_run_is_taken_unless_one_is_named(capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert "holds no run" in refused(capsys)
@@ -117,7 +164,9 @@ def test_what_cannot_be_forecast_is_one_line(trained, tmp_path, capsys):
     (tmp_path / "short.csv").write_text("sunspots\n1\n2\n")
     (tmp_path / "other.csv").write_text("moons\n1\n2\n")
     assert "has no row 2050" in refused(capsys, trained, "--from", 2050)
-    assert "can begin with row 10 to 310" in refused(capsys, trained, "--from", 1702)
+    assert "can begin with row 10 (1709) to 309 (2008), or after the last" in refused(
+        capsys, trained, "--from", 1702
+    )
     assert "no column 'sunspots'" in refused(capsys, trained, "--data", tmp_path / "other.csv")
     assert "has 2 rows; the network" in refused(capsys, trained, "--data", tmp_path / "short.csv")
     assert "cannot be read" in refused(capsys, trained, "--data", tmp_path / "none.csv")

@@ -7,7 +7,7 @@ import pytest
 
 from minitorch_rnn import cli
 from minitorch_rnn.cli.table import plain, table
-from minitorch_rnn.training.run import locked
+from minitorch_rnn.training.lock import locked
 from minitorch_rnn.training.tasks import task_of
 
 
@@ -53,10 +53,25 @@ def test_a_run_is_running_while_it_is_locked_and_interrupted_when_it_was_killed(
     }  # fmt: skip
 
 
+def test_a_killed_run_has_the_steps_of_its_newest_checkpoint(tmp_path, capsys):
+    make(tmp_path / "killed"), make(tmp_path / "resumed", steps=7), make(tmp_path / "new")
+    make(tmp_path / "over", status="finished", steps=7)
+    for run in ("killed", "resumed", "over"):
+        (tmp_path / run / "checkpoints").mkdir()
+        for name in ("step-00000020", "step-00000100", "step-00000300.safetensors.tmp.1"):
+            (tmp_path / run / "checkpoints" / f"{name}.safetensors").write_bytes(b"")
+    found = listed(tmp_path, capsys)
+    assert {name: run["steps"] for name, run in found.items()} == {
+        "killed": 100, "resumed": 100, "new": None, "over": 7,
+    }  # fmt: skip
+
+
 def test_why_a_run_failed_stands_below_the_table(tmp_path, capsys):
-    make(tmp_path / "wild", status="failed", error="train: the loss of step 3 is nan")
+    reason = "train: the loss of step 3 is nan. It begins here: 'log' gives nan. Use float64."
+    make(tmp_path / "wild", status="failed", error=reason)
     assert cli.main(["runs", str(tmp_path)]) == 0
-    assert capsys.readouterr().out.endswith("\nwild failed: train: the loss of step 3 is nan\n")
+    assert capsys.readouterr().out.endswith("\nwild failed: train: the loss of step 3 is nan.\n")
+    assert listed(tmp_path, capsys)["wild"]["reason"] == reason
 
 
 def test_the_earliest_comes_first(tmp_path, capsys):

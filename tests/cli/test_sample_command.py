@@ -85,6 +85,15 @@ def test_a_run_that_writes_no_text_is_one_line_that_says_what_it_can(home, capsy
     )
 
 
+def test_characters_that_the_model_does_not_know_are_told(home, capsys):
+    for name, noted in (("characters", True), ("bytes", False)):
+        arguments = ["--prompt", "the caté ZZß", "--length", "5"]
+        assert cli.main(["sample", str(home / "runs" / name), *arguments]) == 0
+        out, error = capsys.readouterr()
+        assert out.startswith("the caté ZZß")
+        assert ("does not know 'Zß' of the prompt" in error) == noted == bool(error)
+
+
 def test_an_empty_prompt_is_one_line(home, capsys):
     assert cli.main(["sample", str(home / "runs" / "characters"), "--prompt", ""]) == 1
     assert "prompt is empty" in one_line(capsys.readouterr().err)

@@ -15,6 +15,7 @@ from contextlib import nullcontext
 import pytest
 
 from minitorch_rnn import cli
+from minitorch_rnn.cli import sweep as command
 from minitorch_rnn.training import session
 from minitorch_rnn.training.sweep import pools
 
@@ -39,7 +40,7 @@ def sweep(tmp_path, monkeypatch, capsys):
     book, path = tmp_path / "book.txt", tmp_path / "mine.toml"
     book.write_text(TEXT, encoding="utf-8")
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(cli.sweep.sweep, "processes", lambda n: nullcontext(pools.Pool(n, Here)))
+    monkeypatch.setattr(command.sweep, "processes", lambda n: nullcontext(pools.Pool(n, Here)))
     monkeypatch.setattr(session.reporting, "save_curves", lambda *given, **options: [])
 
     def run(content, *options):
@@ -85,13 +86,36 @@ def test_over_several_seeds_the_table_has_means(sweep):
     assert len(answer["trials"]) == 4 and answer["judged_by"] == "bits_per_character"
 
 
+def test_the_best_of_several_seeds_is_the_setting_and_not_the_luckiest_run(monkeypatch, sweep):
+    sweep(f"seeds = 2\n{GRID}")
+
+    class Judged(command.sweep.Sweep):
+        def result(self, trial):
+            # Rates of 0.01 and 0.1, then both with the other seed.
+            figure = [3.5, 2.5, 1.0, 1.9][int(trial.name[-1]) - 1]
+            return super().result(trial)._replace(figure=figure)
+
+    monkeypatch.setattr(command.sweep, "Sweep", Judged)
+    *_, best, seed = sweep(f"seeds = 2\n{GRID}")[1].splitlines()
+    assert best == "best mean: lr 0.1: bits_per_character 2.2 over the seeds, 2 of 2 finished"
+    assert seed == "its best seed: sweeps/mine/trial-0004, bits_per_character 1.9"
+
+
+def test_the_best_of_seeds_alone_is_their_mean(sweep):
+    *_, best, seed = sweep(f"seeds = 2\n{SMALL}")[1].splitlines()
+    assert best.startswith("best mean: the only setting: bits_per_character ")
+    assert seed.startswith("its best seed: sweeps/mine/trial-000")
+
+
 def test_a_trial_that_fails_is_told_below_the_table_and_in_json(sweep):
     status, out, _ = sweep(SMALL + "[grid]\nlr = [0.1, 1e39]\n")
-    assert status == 0 and "\ntrial-0002 failed: train: " in out
+    assert status == 0 and "\ntrial-0002 failed: train: the loss of step 2 is nan; the gra" in out
+    assert "It begins here" not in out and "Made at" not in out  # nobody reads that nine times
     assert "1 of 2 trials finished" in out
     answer = json.loads(sweep(SMALL + "[grid]\nlr = [0.1, 1e39]\n", "--json")[1])
     assert [t["status"] for t in answer["trials"]] == ["finished", "failed"]
-    assert "step 2" in answer["trials"][1]["reason"]
+    assert "It begins here" in answer["trials"][1]["reason"]
+    assert "numpy" not in answer["trials"][1]["reason"]  # the line of a program, not of a library
 
 
 def test_a_sweep_of_which_nothing_finished_has_failed(sweep):

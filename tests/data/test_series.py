@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from minitorch_rnn.data.scaling import Scaling
-from minitorch_rnn.data.series import Series, labels_after, read_names, read_series
+from minitorch_rnn.data.series import Series, read_names, read_series
+from minitorch_rnn.data.times import labels_after, unevenness
 from minitorch_rnn.errors import DataError
 
 
@@ -106,8 +107,54 @@ def test_labels_go_on_where_they_go_evenly():
 
 def test_times_that_begin_anew_do_not_go_back(csv):
     assert read_series(csv("month,y\n12,1\n1,2\n"), time="month").labels == ("12", "1")
-    times = ("2003-01-31 9:00", "2003-01-31 10:00", "2003-01-31 10:00")
+    times = ("2003-01-31 9:00", "2003-01-31 10:00", "2003-01-31 11:00")
     assert read_series(csv("time,y\n" + "".join(f"{t},1\n" for t in times))).labels == times
+
+
+def test_a_series_is_told_in_a_line():
+    found = Series(("y", "x"), np.zeros((3, 2)), ("2001", "2002", "2003"), "harvest.csv")
+    assert repr(found) == "Series('harvest.csv': 3 rows, 2001 to 2003, of y, x)"
+    assert repr(found[:0]) == "Series('harvest.csv': 0 rows of y, x)"
+
+
+@pytest.mark.parametrize("name", ["Datum", "Jahr", "ZEIT", "Date"])
+def test_times_are_found_by_their_name(name, csv):
+    found = read_series(csv(f"{name};y\n2001;1\n2002;2\n"))
+    assert found.names == ("y",) and found.labels == ("2001", "2002")
+
+
+def test_days_written_in_german_are_days(csv):
+    days = ("30.12.2015", "31.12.2015", "01.01.2016")
+    assert read_series(csv("Datum;y\n" + "".join(f"{d};1\n" for d in days))).labels == days
+    assert labels_after(days, 2) == ("02.01.2016", "03.01.2016")
+    assert labels_after(("28.02.2015", "31.02.2015"), 1) == ("+1",)
+    with pytest.raises(DataError, match="row 2, from 01.01.2016 to 31.12.2015"):
+        read_series(csv("Datum;y\n01.01.2016;1\n31.12.2015;2\n"))
+
+
+@pytest.mark.parametrize(
+    "labels, odd",
+    [
+        (["2001", "2002", "2003", "2005", "2006"], "1 of 4 .* is .*: from 2003 to 2005"),
+        (["1", "2", "3", "6", "7", "8", "10"], "2 of 6 .* are .*: such as from 3 to 6"),
+        (["01.01.2020", "02.01.2020", "03.01.2020", "06.01.2020"], "from 03.01.2020 to 06"),
+        (["2020/01/01 9:00", "2020/01/02"], None),  # nothing that is read as a time
+        ([f"2020-01-01 {h:02}:00" for h in (0, 1, 2, 5, 6)], "from 2020-01-01 02:00 to 2020-01-0"),
+        ([f"2020-{m:02}" for m in range(1, 13)], None),
+        (["2020-01", "2020-02", "2020-03", "2020-05"], "from 2020-03 to 2020-05"),
+        (["2019-12-31", "2020-12-31", "2021-12-31"], None),
+        (["12", "1", "2"], None),
+        (["a", "b"], None),
+        (["2001"], None),
+    ],
+    ids=str,
+)
+def test_steps_of_time_that_are_not_as_long_as_the_others_are_told(labels, odd):
+    assert (
+        unevenness(labels) == ""
+        if odd is None
+        else re.match(odd, unevenness(labels)) or (re.search(odd, unevenness(labels)))
+    )
 
 
 # What is refused ----------------------------------------------------------------------------------
@@ -130,7 +177,9 @@ def test_times_that_begin_anew_do_not_go_back(csv):
         pytest.param("y,x\n1,2\n3,inf\n", "'inf' is not a finite number", id="infinite"),
         pytest.param("y,x\n1,2\n3,1e999\n", "1e999 is too large for float64", id="too large"),
         pytest.param("y,x\n1,2\n,3\n", "line 3, column 'y': the value is missing", id="missing"),
-        pytest.param("y,x\n1,2\nNA,3\n", r"is missing \(NA\); fill gaps with", id="NA"),
+        pytest.param(
+            "y,x\n1,2\nNA,3\n", r"is missing \(NA\); fill it with --fill previous", id="NA"
+        ),
         pytest.param("y,y\n1,2\n3,4\n", "line 1: two columns are called 'y'", id="twice"),
         pytest.param(b"y,x\n1,2\n3,\xff\n", "line 3: byte 3 is not UTF-8", id="not UTF-8"),
         pytest.param("y,x\n1,2\n".encode("utf-16"), "line 1: byte 1 is not UTF-8", id="UTF-16"),
@@ -140,6 +189,15 @@ def test_times_that_begin_anew_do_not_go_back(csv):
         pytest.param("y,x\n1,2\n3," + "4" * 200_000, "line 3: is no row", id="huge field"),
         pytest.param("y,x\n" + "1" * (1 << 20) + ",2\n", "line 2 is longer", id="huge line"),
         pytest.param("year,y\n2003,1\n2002,2\n", "goes back in time", id="years backward"),
+        pytest.param(
+            "year,y\n2001,1\n2002,2\n2002,3\n",
+            "rows 2 and 3 are both called 2002",
+            id="a year twice",
+        ),
+        pytest.param(
+            "time,y\n2003-01-31 9:00,1\n2003-01-31 9:00,2\n", "rows 1 and 2 are both", id="an hour"
+        ),
+        pytest.param("y,x\n1,2\n3,-\n", "'-' is .*missing is an empty cell, NA", id="dash"),
         pytest.param("d,y\n2003-02-01,1\n2003-01-31,2\n", "goes back in time", id="days backward"),
         pytest.param(
             "year,y\n2001,1\n2002,2\n2003,3\n2001,4\n2002,5\n",
@@ -158,6 +216,11 @@ def test_what_cannot_be_read_is_told_with_its_line(csv, content, told):
     path = csv(content)
     with pytest.raises(DataError, match=rf"^{re.escape(str(path))}.*{told}"):
         read_series(path, time=time)
+
+
+def test_gaps_are_not_filled_by_reading(csv):
+    with pytest.raises(ValueError, match="missing is 'linear'; .* call filled"):
+        read_series(csv("y\n1\n2\n"), missing="linear")
 
 
 def test_a_column_that_is_not_there_is_told_with_the_closest(csv):

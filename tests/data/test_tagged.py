@@ -76,6 +76,24 @@ def test_lines_end_in_any_manner_and_blank_ones_part_sequences(end, tmp_path):
     ]
 
 
+def test_comments_are_skipped_where_tabs_part_the_columns(tmp_path):
+    path = written(tmp_path, "# a text\n#\tHASH\na\tX\n# more\n\n# next\n# and\nb\tY\n")
+    assert read_tagged(path) == [Tagged(["#", "a"], ["HASH", "X"]), Tagged(["b"], ["Y"])]
+    path = written(tmp_path, "a X\n# Y\n")  # a symbol: blanks part columns here
+    assert read_tagged(path) == [Tagged(["a", "#"], ["X", "Y"])]
+    with pytest.raises(DataError, match="is empty: it has no line with a symbol"):
+        read_tagged(written(tmp_path, "a\tX\n".replace("a", "1-2").replace("X", "_\t" * 8 + "_")))
+
+
+def test_of_conllu_the_form_is_the_symbol_and_upos_its_tag(tmp_path):
+    rows = [("1-2", "im", "_"), ("1", "in", "ADP"), ("2", "dem", "DET"), ("2.1", "x", "X")]
+    lines = ["# sent_id = 1", "# text = im"]
+    lines += ["\t".join([n, form, "_", tag, *"______"]) for n, form, tag in rows]
+    assert read_tagged(written(tmp_path, "\n".join(lines) + "\n\n")) == [
+        Tagged(["in", "dem"], ["ADP", "DET"])
+    ]
+
+
 def test_between_tabs_a_symbol_may_hold_blanks_and_rare_line_ends(tmp_path):
     path = written(tmp_path, "New York\tN\n \tblank\na\u2028b\x0bc\tZ \n")
     assert read_tagged(path) == [

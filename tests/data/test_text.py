@@ -146,9 +146,9 @@ def test_entropy_is_the_formula(numbers, bits):
 # Files and folders --------------------------------------------------------------------------------
 
 
-def test_reading_keeps_every_character(tmp_path):
-    text = "one\r\ntwo\t\N{GRINNING FACE}\n\n"
-    (tmp_path / "text").write_bytes(text.encode())
+def test_reading_keeps_every_character_and_ends_all_lines_alike(tmp_path):
+    text = "one\ntwo\r3\t\N{GRINNING FACE}\n\n"
+    (tmp_path / "text").write_bytes(text.replace("\n", "\r\n").encode())
     assert read_text(tmp_path / "text") == read_text(str(tmp_path / "text")) == text
 
 

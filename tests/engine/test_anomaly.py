@@ -76,6 +76,14 @@ def test_the_line_is_outside_of_the_library_and_the_module_is_told_too():
     assert re.search(r"\(in nn/linear\.py, line \d+\)", message.replace("\\", "/"))
 
 
+def test_what_python_runs_a_module_by_is_no_line_of_the_program():
+    program = compile("layer(x)", "<frozen runpy>", "exec")
+    layer = nn.Linear(1, 1)
+    layer.weight.update_(np.full((1, 1), 1e200))
+    message = error_of(lambda: exec(program, {"layer": layer, "x": np.full((1, 1), 1e200)}))
+    assert re.search(r"Made at minitorch_rnn/nn/linear\.py, line \d+\.$", message)
+
+
 def test_an_input_that_is_already_wrong_is_named():
     message = error_of(lambda: mt.tensor([1.0, NAN]) + 1)
     assert "input 0 is already nan at index (1,) (1 of 2, shape (2,))" in message

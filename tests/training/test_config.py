@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from minitorch_rnn.errors import RunError
 from minitorch_rnn.training.config import Config, read
+from minitorch_rnn.training.tasks import TASKS
 
 
 @pytest.mark.parametrize("name, value, told", [
@@ -33,7 +34,8 @@ from minitorch_rnn.training.config import Config, read
     ("tensorboard", "yes", "'yes' is neither true nor false"),
     ("tensorboard", 1, "1 is neither true nor false"),
     ("hiden", 3, "there is no such option; did you mean hidden"),
-    ("zzz", 3, "there is no such option; known are hidden, layers"),
+    ("zzz", 3, "there is no such option."),
+    ("layers", 1001, "1001 is not a whole number from 1 to 1,000"),
 ])  # fmt: skip
 def test_a_wrong_option_is_told_by_its_name(name, value, told):
     with pytest.raises(RunError, match=f"^{name}: .*{told}"):
@@ -82,7 +84,7 @@ def test_a_file_that_is_none_is_named(content, told, tmp_path):
 def test_a_run_that_goes_on_may_change_what_does_not_make_it_another():
     config = Config.of({"hidden": 5})
     assert config.changed({"steps": 7, "seconds": 3.5, "keep": 9}).steps == 7
-    with pytest.raises(RunError, match="lr: the run was started with None, now it is 0.1"):
+    with pytest.raises(RunError, match="lr: the run was started without it, now it is 0.1"):
         config.changed({"lr": 0.1})
     with pytest.raises(RunError, match="hidden: the run was started with 5, now it is 6"):
         config.changed({"hidden": 6, "steps": 9})
@@ -92,6 +94,24 @@ def test_epochs_stand_in_for_steps_unless_both_are_given():
     assert Config.of({}).steps == 1000
     assert Config.of({"epochs": 5000}).steps is None
     assert Config.of({"epochs": 5000, "steps": 7}).steps == 7
+
+
+def test_who_says_how_long_is_not_stopped_by_the_clock_unless_that_is_said_too():
+    of = TASKS["text"].Config.of
+    assert of({}).seconds == 50 and of({"hidden": 3}).seconds == 50
+    assert of({"steps": 9}).seconds is None and of({"epochs": 9}).seconds is None
+    assert of({"steps": 9, "seconds": 7}).seconds == 7
+    assert of({"seconds": "none"}).seconds is None and of({}).changed({"keep": 3}).seconds == 50
+
+
+def test_no_value_where_there_is_a_default_is_written_and_read(tmp_path):
+    config = TASKS["text"].Config.of({"seconds": None, "validate_every": "none"})
+    (tmp_path / "config.toml").write_text(config.written())
+    again = read(tmp_path / "config.toml")
+    assert again["seconds"] == again["validate_every"] == "none" and "lr" not in again
+    assert TASKS["text"].Config.of(again) == config
+    with pytest.raises(RunError, match="hidden: 'none' is not a whole number"):
+        Config.of({"hidden": "none"})
 
 
 def test_every_option_has_its_line_of_help_and_a_default_that_it_takes_itself():

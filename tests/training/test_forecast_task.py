@@ -460,6 +460,42 @@ def test_facts_of_no_forecast_are_refused(change, file):
         ForecastTask.restore(config, facts | change)
 
 
+def test_a_newer_file_is_judged_by_what_is_new_in_it(file):
+    task = prepared(file())
+    lines = pathlib.Path(task.config.data).read_text().split("\n")
+    path = pathlib.Path(task.config.data).with_name("newer.csv")
+
+    def read(rows):
+        path.write_text("\n".join([lines[0], *rows]))
+        task.read(str(path))
+        return task.report(task.evaluate()).split("\n")[0], task.series
+
+    more = [f"{2020 + t},1,{t},3" for t in range(5)]
+    told, data = read([*lines[1:], *more])
+    assert (data.seen, data.validation, data.test, len(data)) == (102, 102, 102, 125)
+    assert told == "y, 2002 to 2024: 23 rows after the 102 that it learned from or was chosen by."
+    told, data = read([*lines[61:], *more])  # it begins later
+    assert told == "y, 2002 to 2024: 23 rows after the 42 that it learned from or was chosen by."
+    told, data = read(lines[1:105])  # nothing new that is long enough
+    assert (data.seen, data.test) == (102, 20)
+    assert told.endswith(
+        "84 rows after 20 rows that it sees first; 82 of them it learned from or was chosen by."
+    )
+    told, data = read([f"{1990 + t},1,{t},3" for t in range(25)])  # of the same years
+    assert data.seen == 0 and told.endswith("5 rows after 20 rows that it sees first.")
+    task.read(None)
+    assert (task.series.seen, task.series.test) == (102, 102)
+
+
+def test_steps_of_time_that_differ_are_noted(file):
+    task = prepared(file())
+    assert "steps of time" not in task.report(task.evaluate())
+    path = pathlib.Path(task.config.data)
+    path.write_text(path.read_text().replace("\n2019,", "\n2021,"))
+    told = prepared(task.config).report({})
+    assert "1 of 119 steps of time is not as long as the others: from 2018 to 2021. To the" in told
+
+
 def test_what_a_run_reads_is_known(file):
     config = file()
     assert prepared(config).sources() == [config.data]
@@ -540,7 +576,10 @@ def test_values_there_is_nothing_to_learn_from_are_told(file):
 
 def test_a_forecast_begins_where_enough_comes_before_and_known_columns_are_known(file):
     task = prepared(file(future="known"))
-    with pytest.raises(DataError, match="can begin with row [0-9]+ to 121"):
+    with pytest.raises(
+        DataError,
+        match="row 2 \\(1901\\); .* row [0-9]+ \\(19[0-9]+\\) to 120 \\(2019\\), or after",
+    ):
         task.forecast(1)
     with pytest.raises(DataError, match="takes x, z to be known up to row 124; there are 120"):
         task.forecast()

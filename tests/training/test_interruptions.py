@@ -52,7 +52,7 @@ def flags(book, **changes):
 
 
 def obey(*signals):
-    for number in signals or (signal.SIGINT, signal.SIGTERM):
+    for number in signals or (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_DFL)  # a job in the background starts without Ctrl-C
 
 
@@ -108,7 +108,7 @@ def goes_on_as(undisturbed, folder):
 
 
 @pytest.mark.parametrize("number, status, word", [
-    (signal.SIGINT, 130, "Ctrl-C"), (signal.SIGTERM, 143, "SIGTERM")
+    (signal.SIGINT, 130, "Ctrl-C"), (signal.SIGTERM, 143, "SIGTERM"), (signal.SIGHUP, 129, "SIGHUP")
 ])  # fmt: skip
 def test_the_step_is_finished_and_saved_and_resume_goes_on_bit_by_bit(
     number, status, word, book, undisturbed, tmp_path

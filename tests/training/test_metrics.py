@@ -61,6 +61,7 @@ def test_every_step_and_every_validation_has_its_line(tmp_path):
 def test_lines_come_as_often_as_asked_and_with_the_first(tmp_path):
     trainer_of(RunningSums()).run(steps=9, callbacks=[Metrics(tmp_path, every=4)])
     assert read_metrics(tmp_path / METRICS).step.tolist() == [1, 4, 8]
+    assert read_metrics(tmp_path).step.tolist() == [1, 4, 8]  # of the folder
 
 
 def test_a_line_is_there_as_soon_as_its_step_is_done(tmp_path):

@@ -289,9 +289,9 @@ class Bits(RunningSums):
 def on_terminal(clock):
     """What a training of 60 steps writes to a terminal, as texts that each take a line of it."""
 
-    def write(columns, steps):
+    def write(columns, steps, rows=24):
         ours, theirs = pty.openpty()
-        fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+        fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
         content = []
         reader = threading.Thread(target=read, args=(ours, content))
         reader.start()
@@ -333,6 +333,13 @@ def test_a_terminal_has_a_bar_that_fits_its_width(columns, parts, on_terminal):
     assert "\x1b" not in "".join(lines)  # no colour, whatever NO_COLOR says
     assert "def a\ufffd[2J" in lines and "step 60: held out: bits per character 1.5" in lines
     assert lines[-1].endswith("done")
+
+
+@pytest.mark.parametrize("rows, columns", [(0, 0), (24, 0), (0, 80)])
+def test_a_terminal_without_rows_or_columns_has_lines(rows, columns, on_terminal):
+    lines = on_terminal(columns, 60, rows)
+    assert lines[0].startswith("step 1/60: loss ") and "%" not in "".join(lines)
+    assert [line for line in lines if line.startswith("step 60/60: loss ")]
 
 
 def test_a_terminal_shows_the_step_where_the_end_is_not_known(on_terminal):

@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import re
 import resource
 import shutil
 import signal
@@ -18,7 +19,7 @@ import minitorch_rnn as mt
 from minitorch_rnn import cli, training
 from minitorch_rnn.errors import CheckpointError, RunError
 from minitorch_rnn.serialization import to_bytes
-from minitorch_rnn.training.run import LOCK
+from minitorch_rnn.training.lock import LOCK
 from minitorch_rnn.training.tasks import TASKS
 
 TEXT = "the cat sat on the mat. " * 60
@@ -109,7 +110,7 @@ def test_a_file_that_came_into_a_folder_of_texts_is_named(tmp_path, capsys):
     assert cli.main(["train", "--quiet", "--out", str(tmp_path / "run"), *flags(texts)]) == 0
     (texts / "b.txt").write_text(TEXT)
     capsys.readouterr()
-    assert cli.main(["resume", str(tmp_path / "run")]) == 1
+    assert cli.main(["resume", str(tmp_path / "run"), "--steps", "99"]) == 1
     assert f"{texts}/b.txt: was not there when this run was started" in one_line(capsys)
 
 
@@ -133,12 +134,6 @@ def test_an_edited_option_that_may_change_is_taken(half):
     assert (run.record["steps"], run.config.steps) == (8, 8)
 
 
-def test_a_flag_that_would_make_it_another_training_is_wrong_usage(half, capsys):
-    with pytest.raises(SystemExit) as ended:
-        cli.main(["resume", str(half), "--lr", "0.5"])
-    assert ended.value.code == 2 and "--lr" in capsys.readouterr().err
-
-
 # Locks --------------------------------------------------------------------------------------------
 
 
@@ -146,7 +141,7 @@ def holder(folder):
     """A process that trains in a folder and does not end."""
     program = f"""if True:
         import pathlib, time
-        from minitorch_rnn.training.run import locked
+        from minitorch_rnn.training.lock import locked
         with locked(pathlib.Path({str(folder)!r})):
             print("locked", flush=True)
             time.sleep(300)"""
@@ -207,7 +202,7 @@ def readable():
 
 def test_a_folder_that_cannot_be_written_is_named_and_can_be_read(readable, capsys):
     run, new = readable / "run", readable / "new"
-    assert cli.main(["resume", str(run), "--quiet"]) == 1
+    assert cli.main(["resume", str(run), "--quiet", "--steps", "99"]) == 1
     assert one_line(capsys) == f"minitorch-rnn: {run}: cannot be written: Permission denied.\n"
     assert cli.main(["train", "--out", str(new), *flags(readable / "book.txt")]) == 1
     assert one_line(capsys) == f"minitorch-rnn: {new}: cannot be made: Permission denied.\n"
@@ -393,3 +388,81 @@ def test_every_optimiser_and_schedule_comes_back_from_its_file(optimizer, schedu
     for trainer in (first, other):
         trainer.seconds = 0.0
     assert to_bytes(other.state_dict()) == to_bytes(first.state_dict())
+
+
+# Bounds -------------------------------------------------------------------------------------------
+
+
+def test_an_option_that_the_file_does_not_name_is_as_it_was(half):
+    config = half / "config.toml"
+    kept = [line for line in config.read_text().splitlines() if not line.startswith("hidden")]
+    config.write_text("\n".join(kept))
+    assert training.Run.open(half).edited() == {}
+    training.resume(half)
+    assert training.Run.open(half).config.hidden == 8
+
+
+def test_the_file_of_options_trains_the_same_again(half, tmp_path, monkeypatch):
+    again = tmp_path / "again"
+    assert cli.main(["train", "--config", str(half / "config.toml"), "--out", str(again)]) == 0
+    assert training.Run.open(again).config == training.Run.open(half).config
+    training.resume(half)
+    assert (again / "weights.safetensors").read_bytes() == (
+        half / "weights.safetensors"
+    ).read_bytes()
+
+
+@pytest.mark.parametrize("changes, told", [
+    ({"steps": 3}, "has come to step 6, and steps is 3; give --steps with more"),
+    ({"seconds": 1e-9}, "has come to step 6 in 0 s, and seconds is 1e-09; give --seconds with"),
+])  # fmt: skip
+def test_a_bound_that_is_passed_is_refused_and_changes_nothing(changes, told, half):
+    before = {path.name: path.read_bytes() for path in half.iterdir() if path.is_file()}
+    with pytest.raises(RunError, match=told):
+        training.resume(half, changes)
+    assert {path.name: path.read_bytes() for path in half.iterdir() if path.is_file()} == before
+
+
+def test_what_ended_by_its_time_trains_longer_by_steps(book):
+    folder = book.parent / "timed"
+    config = TASKS["text"].Config.of(OPTIONS | {"text": str(book), "seconds": 1e-9})
+    assert training.start(config, folder).ended == "time"
+    with pytest.raises(RunError, match="--seconds none"):
+        training.resume(folder)
+    assert training.resume(folder, {"steps": 4}).steps == 4
+
+
+def test_resuming_what_is_finished_says_so(half, capsys):
+    assert cli.main(["resume", str(half), "--quiet"]) == 0
+    capsys.readouterr()
+    assert cli.main(["resume", str(half), "--quiet"]) == 0
+    assert capsys.readouterr().out.startswith(f"{half} is finished, after 12 steps; --steps N")
+
+
+# What a file of options may not hold --------------------------------------------------------------
+
+
+@pytest.mark.parametrize("content, told", [
+    ('task = "forecast"\ntext = "a.txt"', "text is an option of --task text; this is --task fore"),
+    ('delays = 3', "delays: there is no such option."),
+    ('horizon = 3', "horizon is an option of --task forecast; this is --task text"),
+    ('out = "here"', "out is told by a flag only: --out"),
+    ("[train]\nsteps = 3", r"\[train\]: options stand without a table around them"),
+    ('task = "tagg"', "task: there is no 'tagg'; did you mean tag"),
+])  # fmt: skip
+def test_a_file_of_options_is_told_what_it_may_not_hold(content, told, tmp_path, capsys):
+    path = tmp_path / "mine.toml"
+    path.write_text(content)
+    assert cli.main(["train", "--config", str(path), "--out", str(tmp_path / "run")]) == 1
+    assert re.search(told, one_line(capsys))
+    assert not (tmp_path / "run").exists()
+
+
+def test_another_option_cannot_be_given_on_resume(half, capsys):
+    assert cli.main(["resume", str(half), "--hidden", "9"]) == 1
+    assert "hidden: the run was started with 8, now it is 9" in one_line(capsys)
+
+
+def test_options_without_a_task_are_refused(tmp_path):
+    with pytest.raises(TypeError, match="the options of a task are needed, such as"):
+        training.start(training.Config(), tmp_path / "run")

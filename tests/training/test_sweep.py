@@ -121,6 +121,8 @@ def test_each_draw_is_tried_at_each_place_of_the_grid_with_each_seed(plan):
         ("seeds = 0", "seeds: 0 is not a whole number from 1"),
         ("seeds = true", "seeds: True is not a whole number from 1"),
         ("grid = 3", "grid: 3 is not a table"),
+        ("[gird]\nlr = [1]", r"\[gird\]: there is no such table; did you mean \[grid\]\?"),
+        ("seeds = 2\n[lr]\nlow = 1", r"\[lr\]: there is no such table; known are \[grid\] and"),
         ("task = 3\nseeds = 2", "task: 3 is not the name"),
         ("[random]\ntrials = 3", r"\[random\]: there is no option"),
         ("[random]\nlr = [1]", r"\[random\]: trials = 20 is needed"),

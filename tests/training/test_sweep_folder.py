@@ -13,7 +13,8 @@ import pytest
 
 from minitorch_rnn.errors import RunError
 from minitorch_rnn.training import session
-from minitorch_rnn.training.run import Run, locked
+from minitorch_rnn.training.lock import locked
+from minitorch_rnn.training.run import Run
 from minitorch_rnn.training.sweep import (
     Result,
     Sweep,

@@ -237,12 +237,31 @@ def test_restored_from_options_and_facts_it_judges_other_data(other):
     assert found.held_out[0].inputs.T.ravel().tolist() == [unknown[3], 0, 0, *unknown[:3]]
 
 
-def test_a_tag_that_was_not_trained_on_is_refused(tmp_path):
+def test_tags_of_which_none_was_trained_on_are_refused(tmp_path):
     path = tmp_path / "new.tsv"
-    path.write_text("a\tbefore\nb\tlater\n")
+    path.write_text("a\tnone\nb\tlater\n")
     task = task_of()
-    with pytest.raises(DataError, match="new.tsv: has the tag 'later', .*knows after, before"):
+    with pytest.raises(
+        DataError, match="new.tsv: has the tag 'none', and none .*knows after, before"
+    ):
         task.read(str(path))
+
+
+def test_a_tag_that_was_not_trained_on_counts_as_wrong(tmp_path):
+    path = tmp_path / "new.tsv"
+    path.write_text("c\tbefore\na\tbefore\nd\tafter\n")
+    task = trained(task_of())
+    task.read(str(path))
+    known = task.evaluate()
+    assert known["error_rate"] == 0 and "not trained on" not in task.report(known)
+    path.write_text("c\tbefore\na\tbefore\nd\tafter\nd\tlater\n")
+    task.read(str(path))
+    figures = task.evaluate()
+    assert figures["error_rate"] == pytest.approx(0.25) == 1 - figures["accuracy"]
+    assert figures["baseline_error_rate"] >= 0.25 and np.isfinite(figures["loss"])
+    told = task.report(figures)
+    assert "On 4 symbols" in told
+    assert "1 have a tag that it was not trained on, such as 'later': they count as wrong" in told
 
 
 def damaged(**changes):

@@ -270,6 +270,25 @@ def test_the_report_tells_both_entropies(book):
     assert told[1] == "the model needs 1.25 bits per byte;"
 
 
+def test_characters_that_it_never_knew_are_counted(book, tmp_path):
+    task, other = task_of(book), tmp_path / "other.txt"
+    assert "never knew" not in task.report(task.evaluate())
+    other.write_text("the mat ß " * 5 + "é", encoding="utf-8")
+    task.read(str(other))
+    assert "\n6 of them it never knew: they count as one symbol" in task.report(task.evaluate())
+    task = task_of(book, symbols="bytes")
+    task.read(str(other))
+    assert "never knew" not in task.report(task.evaluate())
+
+
+def test_a_path_is_kept_in_full(book, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    config = TextConfig.of(SMALL | {"text": "book.txt"})
+    assert config.text == str(tmp_path / "book.txt")
+    monkeypatch.chdir("/")
+    assert CharacterTask.prepare(config).sources() == [book]
+
+
 def test_a_folder_is_a_text_too_and_the_report_names_what_was_skipped(book, tmp_path):
     (tmp_path / "no.txt").write_bytes(b"\xff")
     task = task_of(str(tmp_path), patterns=["*.txt"])
@@ -283,6 +302,12 @@ def test_a_text_that_cannot_be_used_is_refused_by_name(tmp_path):
     (tmp_path / "short.txt").write_text("too short")
     with pytest.raises(DataError, match="short.txt.*9 characters.* need 36"):
         task_of(str(tmp_path / "short.txt"))
+    with pytest.raises(DataError, match="1 stream of .*\\(--batch, --sequence\\)"):
+        task_of(str(tmp_path / "short.txt"), batch=1)
+    (tmp_path / "latin.txt").write_bytes("déjà vu ".encode("latin-1") * 90)
+    with pytest.raises(DataError, match="byte 1 is not UTF-8; .* --symbols bytes"):
+        task_of(str(tmp_path / "latin.txt"))
+    assert task_of(str(tmp_path / "latin.txt"), symbols="bytes").evaluate()["loss"] > 0
     with pytest.raises(DataError, match="none.txt: cannot be read"):
         task_of(str(tmp_path / "none.txt"))
 

@@ -254,6 +254,23 @@ def test_the_operation_where_it_begins_is_named():
         trainer_of(Log()).run(steps=1)
 
 
+def test_the_advice_leaves_out_what_is_done_already():
+    def told(**options):
+        with pytest.raises(NonFiniteError) as error:
+            trainer_of(Broken(1, until=10**6, dtype=mt.float64), **options).run(steps=99)
+        return str(error.value)
+
+    assert "(--clip) or on_nan='skip' or 'restore' (--on-nan)." in told()
+    assert "rate or a smaller max_norm (--clip). The 10 steps" in told(on_nan="skip")
+
+
+def test_of_many_parameters_a_few_are_named():
+    with pytest.raises(
+        NonFiniteError, match=r"gradients of layer\.\w+, layer\.\w+, .* 7 more have"
+    ):
+        trainer_of(Broken(1)).run(steps=1)
+
+
 def test_a_loss_that_explodes_is_stopped_before_it_is_nan():
     with pytest.raises(NonFiniteError, match=r"step 14 is .*first 10 steps was .*it explodes"):
         trainer_of(Broken(14, factor=1e6)).run(steps=20)

@@ -1,12 +1,6 @@
 """metrics.jsonl: what every step and every validation of a training gave, a line of JSON each.
 
-    {"step": 7, "epoch": 0, "loss": 2.31, "norm": 0.8, "lr": 0.004, "count": 1536, "seconds": 0.31}
-    {"step": 8, …, "skipped": true}             the step was not taken
-    {"step": 500, "figures": {"loss": 1.9}, "seconds": 21.4}     a validation, before its step
-    {"step": 400, "restored": true, "from": 512}                 back to a checkpoint
-
-`seconds` are those spent training so far. A number that is not finite is null, for JSON has no
-other word for it. `recorded.py` reads the file.
+`Metrics` says what lines there are; `recorded.py` reads them.
 """
 
 from __future__ import annotations
@@ -33,6 +27,16 @@ METRICS = "metrics.jsonl"
 
 class Metrics(Callback):
     """Writes a line for every step and every validation to `folder`/metrics.jsonl.
+
+    There are four kinds of lines::
+
+        {"step": 7, "epoch": 0, "loss": 2.31, "norm": 0.8, "lr": 0.004, "count": 96, "seconds": 0.3}
+        {"step": 8, …, "skipped": true}                           the step was not taken
+        {"step": 50, "figures": {"loss": 1.9}, "seconds": 2.4}    a validation, before its step
+        {"step": 40, "restored": true, "from": 51}                back to a checkpoint
+
+    `seconds` are those spent training so far. A number that is not finite is null, for JSON has no
+    other word for it. `read_metrics(folder)` makes arrays of them.
 
     Each line goes to the operating system when it is known: on the host with its step; of a device
     the losses of up to 50 steps, or of a second, are read together, and before every checkpoint.

@@ -10,6 +10,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from minitorch_rnn.training.callback import Callback, Step
+from minitorch_rnn.training.checks import epoch_of
 from minitorch_rnn.training.reporting.readings import numbers
 from minitorch_rnn.training.reporting.saying import Steady, say
 
@@ -30,8 +31,8 @@ class Progress(Callback):
     On a terminal this is a bar of its width, elsewhere a line every five seconds; validations,
     skipped steps and restored checkpoints have a line each on both. The loss is the mean of the
     last 50 steps, and is read, which waits for a device, only when it is shown. Whatever becomes of
-    the stream, its terminal closed or its disk full, the training goes on. Without tqdm a terminal
-    has lines, too.
+    the stream, its terminal closed or its disk full, the training goes on. Without tqdm, or
+    columns, a terminal has lines, too.
 
     Args:
         seconds: the training is ended after so many, which bounds the time left.
@@ -191,7 +192,7 @@ class Progress(Callback):
 
 def _bar(stream: Steady) -> Any:
     """A bar, or None where there can be none."""
-    if not stream.isatty():
+    if not stream.isatty() or not _has_room(stream):
         return None
     try:
         from tqdm import tqdm
@@ -201,10 +202,18 @@ def _bar(stream: Steady) -> Any:
         return None
 
 
+def _has_room(stream: Steady) -> bool:
+    """Whether a terminal has columns and rows; on one without them, tqdm shows nothing."""
+    try:
+        return all(os.get_terminal_size(stream.fileno()))
+    except (OSError, ValueError, AttributeError):
+        return True  # it does not say
+
+
 def _columns(stream: Steady) -> int:
     """That a line may fill; the last one stays free, for there some terminals break the line."""
     try:
-        return (os.get_terminal_size(stream.fileno()).columns or 80) - 1
+        return (os.get_terminal_size(stream.fileno()).columns or 80) - 1  # it may have lost them
     except (OSError, ValueError, AttributeError):
         return 79
 
@@ -213,7 +222,7 @@ def _total(trainer: Trainer) -> int | None:
     """The number of the last step, if it is known; of epochs, if all are as long as the present."""
     totals = [] if trainer.steps is None else [trainer.steps]
     if trainer.epochs is not None:
-        length = len(trainer.task.batches(trainer.epoch))
+        length = len(epoch_of(trainer.task, trainer.epoch))
         totals.append(trainer.step - trainer.index + (trainer.epochs - trainer.epoch) * length)
     return min(totals, default=None)
 

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, NoReturn, TypeAlias
 import numpy as np
 
 from minitorch_rnn.errors import RunError
+from minitorch_rnn.training.reporting.metrics import METRICS
 
 __all__ = ["Curves", "read_metrics"]
 
@@ -58,6 +59,9 @@ class Curves(NamedTuple):
 def read_metrics(path: str | os.PathLike[str]) -> Curves:
     """The curves in a metrics.jsonl; steps that were undone by a restored checkpoint are left out.
 
+    Args:
+        path: of the file, or of the folder of a run, such as `run.folder`.
+
     A last line that is not whole, as of a training that was killed or still runs, is passed over.
 
     Raises:
@@ -67,9 +71,11 @@ def read_metrics(path: str | os.PathLike[str]) -> Curves:
     >>> file = pathlib.Path(tempfile.mkdtemp(), "metrics.jsonl")
     >>> line = '"epoch": 0, "loss": 2.5, "norm": 1, "lr": 0.1, "count": 8, "seconds": 1}\\n'
     >>> _ = file.write_text(f'{{"step": 1, {line}{{"step": 2, {line}{{"step": 3, "ep')
-    >>> read_metrics(file).step
-    array([1, 2])
+    >>> read_metrics(file).step, read_metrics(file.parent).numbers["loss"]
+    (array([1, 2]), array([2.5, 2.5]))
     """
+    if os.path.isdir(path):
+        path = os.path.join(path, METRICS)
     log = _Log()
     try:
         with open(path, "rb") as file:

@@ -7,6 +7,7 @@ depends on the seed, the option's name and its entry alone: more trials only add
 
 from __future__ import annotations
 
+import difflib
 import itertools
 import math
 import os
@@ -89,6 +90,7 @@ def read_plan(path: str | os.PathLike[str], kind: Callable[[str], type[Config]])
 
 def _planned(given: Mapping[str, Any], kind: Callable[[str], type[Config]]) -> Plan:
     fixed = {name: value for name, value in given.items() if name not in _TABLES}
+    _known_tables(fixed)
     task = fixed.pop("task", "text")
     if not isinstance(task, str):
         raise RunError(f"task: {task!r} is not the name of a task.")
@@ -222,6 +224,14 @@ def _table(given: Mapping[str, Any], name: str) -> dict[str, Any]:
     if not isinstance(table, dict):
         raise RunError(f"{name}: {table!r} is not a table; write [{name}] above its options.")
     return dict(table)
+
+
+def _known_tables(fixed: Mapping[str, Any]) -> None:
+    for name, value in fixed.items():
+        if isinstance(value, dict):  # which no option is
+            close = difflib.get_close_matches(name, ("grid", "random"), n=1)
+            hint = f"did you mean [{close[0]}]?" if close else "known are [grid] and [random]."
+            raise RunError(f"[{name:.60}]: there is no such table; {hint}")
 
 
 def _once(*tables: Mapping[str, Any]) -> None:

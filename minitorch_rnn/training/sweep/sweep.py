@@ -17,8 +17,9 @@ from typing import Any
 
 from minitorch_rnn.errors import RunError
 from minitorch_rnn.serialization import write_whole
+from minitorch_rnn.training.lock import LOCK, locked
 from minitorch_rnn.training.past import look
-from minitorch_rnn.training.run import LOCK, RECORD, locked
+from minitorch_rnn.training.run import RECORD
 from minitorch_rnn.training.signals import Caught, tell
 from minitorch_rnn.training.sweep.plan import Plan, Trial
 from minitorch_rnn.training.sweep.pools import LEAVE, STOP, TRIES, Pool, done

@@ -14,9 +14,10 @@ from minitorch_rnn.data.sequences import Sequences
 from minitorch_rnn.data.tagged import Symbols, TaggedCorpus, tagged_corpus
 from minitorch_rnn.engine import Tensor
 from minitorch_rnn.errors import DataError
-from minitorch_rnn.training.config import Config, file, flag, number, one_of, option, whole
+from minitorch_rnn.training.config import Config, flag, number, one_of, option, whole
 from minitorch_rnn.training.judging import judging
 from minitorch_rnn.training.task import Task
+from minitorch_rnn.training.tasks.paths import DATA, data_file
 
 _ROWS = 24  # of tags, in a report
 
@@ -78,9 +79,8 @@ class TaggingConfig(Config):
 
     data: str | None = option(
         None,
-        "a line 'symbol TAB tag' for each symbol, a blank one behind each sequence; or Python "
-        "code, a file or a folder, whose syntax is the tags; the standard library",
-        file,
+        DATA,
+        data_file,
     )
     files: int = option(60, "of a folder of code, at most so many files", whole)
     sequence: int = option(200, "code is cut into pieces of at most so many characters", whole)
@@ -137,6 +137,7 @@ class TaggingTask(Task):
         self.symbols, self.tags, self.usual = symbols, tags, usual
         self.corpus, self.config = corpus, config
         self.which = "that chose but did not train its weights,"
+        self.unseen: list[str] = []  # tags of other data that the model does not know
 
     @classmethod
     def prepare(cls, config: TaggingConfig) -> TaggingTask:
@@ -183,12 +184,22 @@ class TaggingTask(Task):
     def read(self, source: str) -> None:
         """Judge by all of other data: a file, or a folder of code.
 
+        A tag that the model was not trained on counts as wrong, whatever the model says.
+
         Raises:
-            DataError: naming the file and the reason, if it cannot be used, or has a tag that the
-                model does not know.
+            DataError: naming the file and the reason, if it cannot be used, or has no tag that the
+                model knows.
         """
         corpus = tagged_corpus(source, self.config.files, self.config.sequence)
+        tags = [tag for one in corpus.sequences for tag in one.tags]
+        unseen = [tag for tag in tags if tag not in self.tags]
+        if len(unseen) == len(tags):
+            raise DataError(
+                f"{source}: has the tag {unseen[0]!r}, and none that the model was trained on; it "
+                f"knows {', '.join(self.tags):.200}."
+            )
         self.held_out = _numbered(corpus, self.symbols, self.tags, self.config, shuffle=False)()
+        self.unseen = unseen
         self.corpus, self.which = corpus._replace(groups=[]), f"of {source}"
 
     def loss(self, batch: Batch, state: Any) -> tuple[Tensor, Any]:
@@ -219,12 +230,13 @@ class TaggingTask(Task):
                 said = backend.to_numpy(logits.data).argmax(axis=-1)[asked]
                 np.add.at(given, (right, said), 1)
                 np.add.at(usual, (right, self.usual[batch.inputs[asked]]), 1)
-        n = int(given.sum())
+        known = int(given.sum())
+        n = known + len(self.unseen)
         figures = {
             "error_rate": 1 - float(np.trace(given)) / n,
             "accuracy": float(np.trace(given)) / n,
             "baseline_error_rate": 1 - float(np.trace(usual)) / n,
-            "loss": total / n,
+            "loss": total / known,
         }
         return figures, given, usual
 
@@ -244,10 +256,16 @@ class TaggingTask(Task):
         """The shares of wrong tags, and precision and recall of each tag beside the baseline's."""
         _, given, usual = self._judged()
         told = (
-            f"On {given.sum():,} symbols {self.which}\n{figures['error_rate']:.1%} of the tags are "
-            f"wrong; the most frequent tag of each symbol is wrong for "
-            f"{figures['baseline_error_rate']:.1%}.\n{_table(self.tags, given, usual)}"
+            f"On {given.sum() + len(self.unseen):,} symbols {self.which}\n"
+            f"{figures['error_rate']:.1%} of the tags are wrong; the most frequent tag of "
+            f"each symbol is wrong for {figures['baseline_error_rate']:.1%}.\n"
+            f"{_table(self.tags, given, usual)}"
         )
+        if self.unseen:
+            told += (
+                f"\n{len(self.unseen):,} have a tag that it was not trained on, such as "
+                f"{self.unseen[0]!r}: they count as wrong and are not in the table"
+            )
         if self.corpus and (skipped := self.corpus.skipped):
             told += f"\n{len(skipped)} of {len(skipped) + len(self.corpus.files)} files do not "
             told += f"tokenize and were skipped, such as {skipped[0]}"
@@ -280,15 +298,9 @@ def _numbered(
     shuffle: bool = True,
 ) -> Sequences:
     numbers = {tag: i for i, tag in enumerate(tags)}
-    unknown = sorted({tag for one in corpus.sequences for tag in one.tags if tag not in numbers})
-    if unknown:
-        raise DataError(
-            f"{corpus.source}: has the tag {unknown[0]!r}, which the model was not trained on; it "
-            f"knows {', '.join(tags):.200}."
-        )
     return Sequences(
         (symbols.encode(one.symbols) for one in corpus.sequences),
-        ([numbers[tag] for tag in one.tags] for one in corpus.sequences),
+        ([numbers.get(tag, IGNORED) for tag in one.tags] for one in corpus.sequences),
         config.batch,
         seed=config.seed,
         shuffle=shuffle,

@@ -16,6 +16,7 @@ from minitorch_rnn.data.text import (
     PATTERNS,
     ByteVocabulary,
     Corpus,
+    NotTextError,
     Vocabulary,
     entropy_bits,
     read_corpus,
@@ -24,9 +25,10 @@ from minitorch_rnn.data.text import (
 )
 from minitorch_rnn.engine import Tensor, constant
 from minitorch_rnn.errors import DataError, RunError
-from minitorch_rnn.training.config import Config, file, names, number, one_of, option, whole
+from minitorch_rnn.training.config import Config, names, number, one_of, option, whole
 from minitorch_rnn.training.judging import judging
 from minitorch_rnn.training.task import Task
+from minitorch_rnn.training.tasks.paths import data_file
 
 
 class CharacterModel(nn.Module):
@@ -130,7 +132,10 @@ class TextConfig(Config):
     """
 
     text: str | None = option(
-        None, "a text, or a folder of texts; the standard library's sources", file
+        None,
+        "a text, or a folder of texts one after the other, of which the end of the last is held "
+        "out; the standard library's sources",
+        data_file,
     )
     patterns: tuple[str, ...] = option(PATTERNS, "of a folder, names of its texts", names)
     symbols: str = option(
@@ -206,7 +211,11 @@ class CharacterTask(Task):
         """
         if config.text is None:
             return cls.of(standard_library(), config)
-        return cls.of(_read(config.text, config), config)
+        try:
+            return cls.of(_read(config.text, config), config)
+        except NotTextError as error:
+            told = str(error).removesuffix(".")
+            raise DataError(f"{told}, or train on its bytes with --symbols bytes.") from error
 
     @classmethod
     def of(cls, corpus: Corpus, config: TextConfig) -> CharacterTask:
@@ -289,6 +298,8 @@ class CharacterTask(Task):
         )
         better = bits < entropy
         told += f"{entropy - bits:.2f} bits fewer." if better else "the model is no better yet."
+        if unknown := np.count_nonzero(self._judging().targets == self.vocabulary.unknown):
+            told += f"\n{unknown:,} of them it never knew: they count as one symbol"
         if self.corpus and (skipped := self.corpus.skipped):
             told += f"\n{len(skipped)} of {len(skipped) + len(self.corpus.files)} files are no text"
             told += f" and were skipped, such as {skipped[0]}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import os
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -19,6 +20,8 @@ from minitorch_rnn.training.tasks.forecast.options import ForecastConfig
 
 __all__ = ["ForecastData", "Learned", "read_forecast", "seen_before", "windows"]
 
+_FEW = 5  # rows that are alike in two files: the same series
+
 
 class Learned(NamedTuple):
     """What a forecast must know of the series that was learned from.
@@ -29,6 +32,8 @@ class Learned(NamedTuple):
         means: of these columns in the training part.
         autoregression: the linear forecast that a network is measured against.
         validation, test: the first rows of these parts.
+        last: the label of the last row before the test, and a hash of the figures up to it, by
+            which it is found again in another file.
 
     >>> scaling = Scaling.of(np.eye(2)[:, :1], ["y"])
     >>> Learned(("y",), scaling, (0.5,), Autoregression(0.5, ()), 20, 30).facts()["means"]
@@ -41,6 +46,7 @@ class Learned(NamedTuple):
     autoregression: Autoregression
     validation: int
     test: int
+    last: tuple[str, str] = ("", "")
 
     def facts(self) -> dict[str, Any]:
         """For JSON; `restored` makes it again."""
@@ -51,6 +57,7 @@ class Learned(NamedTuple):
             "autoregression": self.autoregression.facts(),
             "validation": self.validation,
             "test": self.test,
+            "last": list(self.last),
         }
 
     @classmethod
@@ -66,13 +73,14 @@ class Learned(NamedTuple):
             scaling = Scaling.restored(facts["scaling"])
             linear = Autoregression.restored(facts["autoregression"])
             validation, test = int(facts["validation"]), int(facts["test"])
+            label, figures = map(str, facts["last"])
         except (KeyError, TypeError, ValueError, OverflowError) as cause:
             raise DataError(f"forecast: these are no facts of a forecast: {cause}.") from cause
         if not names or scaling.names != names or len(means) != len(names):
             raise DataError("forecast: the columns of the facts do not agree.")
         if not 0 < validation < test:
             raise DataError(f"forecast: the facts have parts from {validation} and {test} on.")
-        return cls(names, scaling, means, linear, validation, test)
+        return cls(names, scaling, means, linear, validation, test, (label, figures))
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -86,6 +94,7 @@ class ForecastData:
             the same row where they are known in advance, else those of the row before.
         validation, test: the first rows of these parts.
         learned: of the training part.
+        seen: the rows up to here are those that were learned from, and that chose the weights.
     """
 
     series: Series
@@ -94,6 +103,7 @@ class ForecastData:
     validation: int
     test: int
     learned: Learned
+    seen: int
 
     def __len__(self) -> int:
         return len(self.series)
@@ -150,12 +160,13 @@ def read_forecast(
     Args:
         config: the options.
         learned: what is known of an earlier series; None learns it from the training part.
-        source: a file, in place of the one in the options. All of it tests then.
+        source: a file, in place of the one in the options. All of it tests then that the network
+            need not see first; or if it begins with the rows that were learned from, what is new.
 
     Raises:
         DataError: naming the file and the reason, if it cannot be used.
     """
-    name = config.data if source is None else source
+    name, seen = config.data if source is None else source, 0
     path = shipped_path(name) if name in SHIPPED else name
     if learned is None:
         names = (_target(path, config), *(config.columns or ()))
@@ -173,20 +184,35 @@ def read_forecast(
                 f"more than {test}."
             )
     else:
-        least = seen_before(config, learned)
+        least, seen = seen_before(config, learned), _seen(series, learned)
         if len(series) < least:
             raise DataError(
                 f"{name}: has {len(series)} rows; the network and the baselines see {least} before "
                 "they forecast."
             )
         validation = test = max(min(config.sequence, len(series) - config.horizon), least)
+        if seen + config.horizon <= len(series):
+            validation = test = max(test, seen)
     means = None if learned is None else dict(zip(names, learned.means, strict=True))
     filled = series.filled(config.fill, validation, means).values
     learned = learned or _learned(series, filled[:test, 0], validation, config)
     scaled = learned.scaling.apply(filled)
     if config.future == "held":
         scaled[1:, 1:], scaled[:1, 1:] = scaled[:-1, 1:].copy(), 0.0
-    return ForecastData(series, filled, scaled, validation, test, learned)
+    seen = test if source is None else seen
+    return ForecastData(series, filled, scaled, validation, test, learned, seen)
+
+
+def _print_of(series: Series, end: int) -> tuple[str, str]:
+    """The label of the last row before `end`, and a hash of the figures of the last few."""
+    few = np.ascontiguousarray(series.values[max(0, end - _FEW) : end])
+    return series.labels[end - 1], hashlib.sha256(few.tobytes()).hexdigest()[:16]
+
+
+def _seen(series: Series, learned: Learned) -> int:
+    """Up to which row another series is what was learned from, or chose the weights."""
+    ends = [i for i, label in enumerate(series.labels, 1) if label == learned.last[0]]
+    return next((end for end in ends if _print_of(series, end) == learned.last), 0)
 
 
 def seen_before(config: ForecastConfig, learned: Learned) -> int:
@@ -261,7 +287,8 @@ def _learned(series: Series, past: np.ndarray, training: int, config: ForecastCo
         )
     linear = Autoregression.chosen(past, series.values[: len(past), 0], training)
     means = tuple(np.nanmean(part, axis=0).tolist())
-    return Learned(series.names, scaling, means, linear, training, len(past))
+    last = _print_of(series, len(past))
+    return Learned(series.names, scaling, means, linear, training, len(past), last)
 
 
 def windows(data: ForecastData, config: ForecastConfig, epoch: int) -> Batches:

@@ -7,12 +7,10 @@ from typing import Any
 
 from minitorch_rnn.data.scaling import SCALINGS
 from minitorch_rnn.data.series import FILLS
-from minitorch_rnn.data.shipped import SHIPPED
 from minitorch_rnn.errors import RunError
 from minitorch_rnn.training.config import (
     Config,
     Kind,
-    file,
     level,
     names,
     natural,
@@ -22,6 +20,7 @@ from minitorch_rnn.training.config import (
     text,
     whole,
 )
+from minitorch_rnn.training.tasks.paths import DATA, series_file
 
 __all__ = ["ForecastConfig"]
 
@@ -57,7 +56,7 @@ class ForecastConfig(Config):
     ('sunspots', '1963', 0.2, 9)
     """
 
-    data: str = option("sunspots", f"a CSV file, or one of {', '.join(SHIPPED)}", file)
+    data: str = option("sunspots", DATA, series_file)
     target: str | None = option(None, "the column to forecast; the only one there is", text)
     columns: tuple[str, ...] | None = option(None, "further columns that help to forecast", names)
     future: str = option(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,7 +22,7 @@ _STYLES: dict[str, dict[str, Any]] = {
     "truth": {"color": "0.0", "linewidth": 1.2, "marker": ".", "markersize": 4},
     "network": {"color": "tab:red", "linewidth": 2.2},
     "autoregression": {"color": "tab:blue", "linewidth": 1.6, "linestyle": (0, (5, 1.5))},
-    "naive": {"color": "0.55", "linewidth": 1.4, "linestyle": (0, (1, 1.2))},
+    "naive": {"color": "0.35", "linewidth": 2.0, "linestyle": (0, (1, 1.2))},
 }
 
 
@@ -86,18 +87,47 @@ def _draw_forecast(
         told = name if np.isnan(error) else f"{name}: {error:.3g}"
         axes.plot(at[origin - begin :], said, label=told, zorder=3, **_STYLES[key])
     axes.axvline(origin - begin - 0.5, color="0.7", linewidth=0.8, zorder=0)
-    known = truth[np.isfinite(truth)]
-    drawn = np.concatenate([known, shown.network])
-    room = 0.08 * (np.ptp(drawn) or 1.0)  # a baseline that runs away does not flatten the rest
-    axes.set_ylim(drawn.min() - room, drawn.max() + room)
-    ticks = np.unique(np.linspace(0, len(labels) - 1, 6 if len(labels[0]) < 7 else 4).astype(int))
-    axes.set_xticks(ticks, [labels[i][:16] for i in ticks])
+    axes.set_ylim(*_limits(truth, shown))
+    _label_rows(axes, labels)
     axes.set_ylabel(data.series.names[0][:40])
     title = "in closed loop, each fed its own forecasts"
     if not np.isnan(shown.errors["network"]):
-        title += "; the numbers are their errors (RMSE)"
+        title += "; numbers: RMSE of this one forecast"
     axes.set_title(title, fontsize=10, loc="left")
     _legend(axes)
+
+
+def _limits(truth: np.ndarray, shown: Forecast) -> tuple[float, float]:
+    """An axis that holds all lines; of a baseline that runs away, so much as leaves them legible.
+
+    A network's line is always held: it is what the picture is about.
+    """
+    drawn = np.concatenate([truth, shown.network])
+    drawn = drawn[np.isfinite(drawn)]
+    low, high = drawn.min(), drawn.max()
+    most = 0.5 * (high - low)
+    others = np.concatenate([shown.autoregression, shown.naive])
+    others = others[np.isfinite(others)].clip(low - most, high + most)
+    low, high = min(low, *others), max(high, *others)
+    room = 0.08 * ((high - low) or 1.0)
+    return low - room, high + room
+
+
+def _label_rows(axes: Any, labels: list[str]) -> None:
+    """Ticks at even distances, and at rows that are there."""
+    from matplotlib.ticker import MaxNLocator
+
+    places = MaxNLocator(7 if len(labels[0]) < 7 else 4, integer=True)
+    at = [int(i) for i in places.tick_values(0, len(labels) - 1) if 0 <= i < len(labels)]
+    if re.fullmatch("-?[0-9]{1,9}", labels[0]) and labels == _counting(labels):
+        first = int(labels[0])  # years are told at round numbers
+        marks = places.tick_values(first, first + len(labels) - 1)
+        at = [int(i) - first for i in marks if 0 <= i - first < len(labels)]
+    axes.set_xticks(at, [labels[i][:16] for i in at])
+
+
+def _counting(labels: list[str]) -> list[str]:
+    return [str(int(labels[0]) + k) for k in range(len(labels))]
 
 
 def _draw_errors(axes: Any, errors: Errors, names: dict[str, str]) -> None:

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from minitorch_rnn.data.series import labels_after
+from minitorch_rnn.data.times import labels_after
 from minitorch_rnn.errors import DataError
 from minitorch_rnn.training.tasks.forecast.baselines import Naive, arv, rmse
 from minitorch_rnn.training.tasks.forecast.data import ForecastData

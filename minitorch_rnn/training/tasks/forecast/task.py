@@ -10,6 +10,7 @@ import numpy as np
 
 from minitorch_rnn.data.batch import Batch
 from minitorch_rnn.data.shipped import SHIPPED
+from minitorch_rnn.data.times import unevenness
 from minitorch_rnn.engine import Tensor, tensor
 from minitorch_rnn.errors import DataError
 from minitorch_rnn.serialization import write_whole
@@ -87,7 +88,10 @@ class ForecastTask(Task):
         return cls(_model(config), config, Learned.restored(facts))
 
     def read(self, source: str | None = None) -> None:
-        """Take the rows of another file, all of them to judge by; None: the file of the options.
+        """Take the rows of another file to judge by; None: the file of the options.
+
+        It is judged from where the network has seen enough rows; or if the file begins with those
+        that the network learned from, only by what is new in it.
 
         Raises:
             DataError: naming the file and the reason, if it cannot be used.
@@ -138,10 +142,13 @@ class ForecastTask(Task):
         origin = len(data) if origin is None else origin
         least = seen_before(config, self.learned)
         if not least <= origin <= len(data):
+            labels = data.series.labels
+            which = f"row {origin + 1}" + (f" ({labels[origin]})" if origin < len(data) else "")
             raise DataError(
-                f"{data.series.source}: a forecast is to begin with row {origin + 1}; the network "
-                f"and the baselines see {least} rows before it, so it can begin with row "
-                f"{least + 1} to {len(data) + 1}."
+                f"{data.series.source}: a forecast is to begin with {which}; the network and the "
+                f"baselines see {_rows(least)} before it, so it can begin with row {least + 1}"
+                + (f" ({labels[least]})" if least < len(data) else "")
+                + f" to {len(data)} ({labels[-1]}), or after the last."
             )
         return forecast(self.forecaster, data, config, origin, steps or config.horizon)
 
@@ -175,13 +182,11 @@ class ForecastTask(Task):
         """The errors of network, AR and naive rule side by side, and which is the smallest."""
         data, config = self.series, self.config
         labels, order = data.series.labels, self.learned.autoregression.order
-        elsewhere = data.validation == data.test
         names = {config.network: "", f"AR({order})": "ar_", self.naive.name: "naive_"}
         wide = max(14, *(len(name) + 2 for name in names))
         lines = [
-            f"{data.series.names[0]}, {labels[data.test]} to {labels[-1]}: {len(data) - data.test} "
-            f"rows{'' if elsewhere else ' that it neither learned from nor was chosen by'}.\n"
-            "Root mean squared errors:",
+            f"{data.series.names[0]}, {labels[data.test]} to {labels[-1]}: "
+            f"{_rows(len(data) - data.test)} {self._judged_by()}.\nRoot mean squared errors:",
             " " * 33 + "".join(f"{name:>{wide}}" for name in names),
         ]
         for told, figure in (
@@ -198,7 +203,21 @@ class ForecastTask(Task):
             )
         if constant := self.learned.scaling.constant:
             lines.append(f"{', '.join(constant)}: constant where it learned, so of no help")
+        if uneven := unevenness(labels):
+            lines.append(f"{uneven} To the network every row is one step.")
         return "\n".join(lines)
+
+    def _judged_by(self) -> str:
+        """What the rows are to the network that judge it."""
+        data = self.series
+        if data.validation < data.test:
+            return "that it neither learned from nor was chosen by"
+        if data.seen == data.test:
+            return f"after the {data.seen} that it learned from or was chosen by"
+        told = f"after {_rows(data.test)} that it sees first"
+        if data.seen > data.test:
+            told += f"; {data.seen - data.test} of them it learned from or was chosen by"
+        return told
 
     def finish(self, folder: pathlib.Path) -> list[str]:
         """Draw the forecast of the test part and the errors by steps ahead."""
@@ -211,6 +230,10 @@ class ForecastTask(Task):
             picture = draw(self, shown, data.test, errors, name.rpartition(".")[2])
             write_whole(folder / name, picture)
         return files
+
+
+def _rows(count: int) -> str:
+    return f"{count} row{'s' * (count != 1)}"
 
 
 def _verdict(names: Mapping[str, str], figures: Mapping[str, float]) -> str:
