@@ -60,7 +60,7 @@ def test_the_commands_for_training_run(tmp_path, monkeypatch, capsys):
     (sweep,) = blocks("toml")
     (tmp_path / "grid.toml").write_text(re.sub(r"steps = \d+", "steps = 3", sweep))
     for line in block.splitlines():
-        program, *arguments = shlex.split(line, comments=True)
+        program, *arguments = shlex.split(line.replace("2000", "60"), comments=True)
         assert program == ".venv/bin/minitorch-rnn"
         short = {"train": ["--steps", "30"], "sweep": ["--jobs", "1"]}.get(arguments[0], [])
         assert cli.main([*arguments, *short]) == 0, line

@@ -1,12 +1,10 @@
 """Ctrl-C and SIGTERM in the middle of trainings, in real processes: what is saved, how they end."""
 
-import fcntl
 import json
 import os
 import signal
 import subprocess
 import sys
-import termios
 import time
 
 import pytest
@@ -15,7 +13,8 @@ from minitorch_rnn import training
 from minitorch_rnn.training.checkpoints import is_temporary
 from minitorch_rnn.training.tasks import TASKS
 
-pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals of Unix")
+fcntl = pytest.importorskip("fcntl", reason="signals and terminals of Unix")
+termios = pytest.importorskip("termios", reason="signals and terminals of Unix")
 TEXT = "the cat sat on the mat. " * 60
 OPTIONS = {
     "hidden": 8, "batch": 4, "sequence": 20, "layers": 2, "dropout": 0.2, "schedule": "cosine",

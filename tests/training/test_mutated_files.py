@@ -10,7 +10,6 @@ import io
 import json
 import os
 import pathlib
-import resource
 import shutil
 import subprocess
 import sys
@@ -29,6 +28,8 @@ from minitorch_rnn.serialization import to_bytes
 from minitorch_rnn.training import reporting, session, sweep
 from minitorch_rnn.training.config import read
 from minitorch_rnn.training.tasks import TASKS
+
+resource = pytest.importorskip("resource", reason="limits of Unix")
 
 CASES = int(os.environ.get("MINITORCH_RNN_MUTATIONS", "15"))  # of each kind
 MEMORY = 3 << 30  # bytes of address space beyond what is in use

@@ -1,14 +1,11 @@
 """Progress and samples: lines or a bar of any width, and nothing that stops or changes training."""
 
-import fcntl
 import io
 import math
 import os
-import pty
 import re
 import struct
 import sys
-import termios
 import threading
 
 import numpy as np
@@ -19,6 +16,10 @@ import minitorch_rnn as mt
 from minitorch_rnn import training
 from minitorch_rnn.training.callback import Step
 from minitorch_rnn.training.reporting import Progress, Samples, progress, saying
+
+fcntl = pytest.importorskip("fcntl", reason="terminals of Unix")
+pty = pytest.importorskip("pty", reason="terminals of Unix")
+termios = pytest.importorskip("termios", reason="terminals of Unix")
 
 
 class Sums(RunningSums):

@@ -4,7 +4,6 @@ import json
 import os
 import pathlib
 import re
-import resource
 import shutil
 import signal
 import subprocess
@@ -21,6 +20,8 @@ from minitorch_rnn.errors import CheckpointError, RunError
 from minitorch_rnn.serialization import to_bytes
 from minitorch_rnn.training.lock import LOCK
 from minitorch_rnn.training.tasks import TASKS
+
+resource = pytest.importorskip("resource", reason="limits and users of Unix")
 
 TEXT = "the cat sat on the mat. " * 60
 OPTIONS = {
