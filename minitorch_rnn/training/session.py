@@ -175,7 +175,10 @@ def _finished(run: Run, trainer: Trainer, notes: list[str]) -> Outcome:
     task, written = trainer.task, [WEIGHTS]
     if trainer.communicator.rank == 0:
         task.model.load_state_dict(load(run.folder / WEIGHTS))
-        run.write(
+        written += reporting.save_curves(run.folder, task, svg=run.config.svg)
+        if ended not in STATUS:
+            written += task.finish(run.folder)
+        run.write(  # at last: what is finished is not drawn again
             status="interrupted" if ended in STATUS else "finished",
             ended=ended,
             steps=trainer.step,
@@ -184,9 +187,6 @@ def _finished(run: Run, trainer: Trainer, notes: list[str]) -> Outcome:
             figures=figures,
             error=None,
         )
-        written += reporting.save_curves(run.folder, task, svg=run.config.svg)
-        if ended not in STATUS:
-            written += task.finish(run.folder)
     return Outcome(run.folder, ended, trainer.step, trainer.seconds, figures, task, written, notes)
 
 

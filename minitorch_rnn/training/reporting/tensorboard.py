@@ -40,7 +40,7 @@ class TensorBoard(Callback):
         RunError: if tensorboardX is not installed.
 
     >>> import tempfile
-    >>> TensorBoard(tempfile.mkdtemp()).folder.name
+    >>> TensorBoard(tempfile.mkdtemp()).folder.name  # doctest: +SKIP
     'tensorboard'
     """
 
