@@ -94,8 +94,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     _open_streams()
     arguments = sys.argv[1:] if arguments is None else arguments
     chosen = next((word for word in arguments if not word.startswith("-")), None)
-    options = parser(chosen).parse_args(arguments)
     try:
+        options = parser(chosen).parse_args(arguments)
         status = int(options.run(options))
         sys.stdout.flush()
         return status

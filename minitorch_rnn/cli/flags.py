@@ -100,8 +100,7 @@ def _type(fields: list[dataclasses.Field[Any]]) -> Callable[[str], Any]:
             if text == NONE and "None" in str(field.type):
                 return None
             try:
-                found = kind.of(text)
-                return found[0] if kind.many else found
+                return kind.of([text])[0] if kind.many else kind.of(text)
             except ValueError as error:
                 problem = str(error)
         raise argparse.ArgumentTypeError(problem)

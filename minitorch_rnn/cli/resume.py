@@ -38,7 +38,7 @@ def run(options: argparse.Namespace) -> int:
                 print(f"{folder} is finished, after {run.record['steps']:,} steps; --steps N, with")
                 print("more of them, trains it longer")
             return 0
-        chosen = run.config.changed(changes)
+        chosen = run.changed(changes)
         outcome = training.resume(folder, changes, shown(options, told, chosen), told)
         for note in outcome.notes:
             print(f"minitorch-rnn: an older checkpoint was taken: {note}", file=sys.stderr)

@@ -51,7 +51,7 @@ class Checkpoints(Callback):
         """Let the trainer come back here, from the first step on if that may be needed."""
         trainer.go_back = self.restore
         self._saved = trainer.step if trainer.step else None
-        if trainer.on_nan == "restore" and not trainer.step:
+        if trainer.on_nan == "restore" and not trainer.communicator.broadcast(bool(self.files())):
             self.save(trainer)
 
     def after_validation(self, trainer: Trainer, figures: dict[str, float]) -> None:

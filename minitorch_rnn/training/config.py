@@ -240,7 +240,7 @@ class Config:
         return new
 
     def written(self) -> str:
-        """The options as TOML, which `read` takes; "none" where the default is not meant."""
+        """The options as TOML, which `read` takes; "none" for those without a value."""
         try:
             from tomli_w import dumps
         except ImportError as cause:
@@ -248,7 +248,6 @@ class Config:
         values = {
             field.name: NONE if getattr(self, field.name) is None else getattr(self, field.name)
             for field in dataclasses.fields(self)
-            if not getattr(self, field.name) is field.default is None
         }
         toml: str = dumps(values)
         return toml

@@ -13,10 +13,14 @@ LOCK = ".lock"
 
 
 @contextlib.contextmanager
-def locked(folder: pathlib.Path) -> Iterator[None]:
+def locked(folder: pathlib.Path, wait: float = 1.0) -> Iterator[None]:
     """Inside the block, no other process trains in this folder.
 
     The lock is the operating system's and ends with the process, whatever ends it.
+
+    Args:
+        folder: of the run.
+        wait: seconds; whoever only asks whether it is locked holds it for a moment.
 
     Raises:
         RunError: if another process holds it, or the folder cannot be written.
@@ -31,7 +35,7 @@ def locked(folder: pathlib.Path) -> Iterator[None]:
         raise RunError(str(needs_app("filelock"))) from cause
     lock = FileLock(folder / LOCK)
     try:
-        lock.acquire(timeout=0)
+        lock.acquire(timeout=wait)
     except Timeout as cause:
         raise RunError(
             f"{folder}: another process trains here at this moment. Let it end, or choose another "

@@ -126,11 +126,15 @@ class Run:
         self.record |= changes
         self.record["config"] = dataclasses.asdict(self.config)
         try:
-            # The record first: a folder without one is no run.
-            write_whole(self.folder / RECORD, json.dumps(self.record, indent=1).encode())
+            files = {RECORD: json.dumps(self.record, indent=1)}
             if "config" in changes or not (self.folder / CONFIG).exists():
-                task = f'task = "{self.record["task"]}"\n'
-                write_whole(self.folder / CONFIG, (task + self.config.written()).encode())
+                options = f'task = "{self.record["task"]}"\n{self.config.written()}'
+                # The record first, without which a folder is no run; later the options, which
+                # count as edited until the record has them too.
+                begun = (self.folder / RECORD).exists()
+                files = {CONFIG: options} | files if begun else files | {CONFIG: options}
+            for name, content in files.items():
+                write_whole(self.folder / name, content.encode())
         except OSError as cause:
             raise RunError(
                 f"{cause.filename or self.folder}: cannot be written: {cause.strerror}."
@@ -153,15 +157,27 @@ class Run:
         after = dataclasses.asdict(type(self.config).of(before | given))
         return {name: after[name] for name in after if after[name] != before[name]}
 
+    def changed(self, changes: Mapping[str, Any]) -> Any:
+        """The options to go on with, of what was edited and of `changes`.
+
+        Steps or epochs among the changes are the only bound, unless they name others.
+
+        Raises:
+            RunError: naming an option that may not be another.
+        """
+        said = {name for name in ("steps", "epochs") if changes.get(name) is not None}
+        bounds = {"steps", "epochs", "seconds"} - said if said else set()
+        return self.config.changed(self.edited() | dict.fromkeys(bounds) | dict(changes))
+
     def is_locked(self) -> bool:
         """Whether a process trains here now."""
         if not (self.folder / LOCK).exists():
             return False
         try:
-            with locked(self.folder):
+            with locked(self.folder, wait=0):
                 return False
-        except RunError:
-            return True
+        except RunError as error:
+            return isinstance(error.__cause__, TimeoutError)
 
     # What was learned of the data -----------------------------------------------------------------
 

@@ -92,11 +92,12 @@ def start(
     with _machine(config):
         backend.manual_seed(config.seed)
         task = kind.prepare(config)
+        home = pathlib.Path(folder)
+        callbacks = [*_writers(home, config, told), *callbacks]
         if told.rank:
-            return _train(Run(pathlib.Path(folder), {}, config), task, callbacks, told, False)
-        home = new_folder(folder)
-        with locked(home):
-            return _train(Run.create(home, task, config), task, callbacks, told, False)
+            return _train(Run(home, {}, config), task, callbacks, told, None)
+        with locked(new_folder(home)):
+            return _train(Run.create(home, task, config), task, callbacks, told, None)
 
 
 def resume(
@@ -122,20 +123,31 @@ def resume(
     told = Alone() if communicator is None else communicator
     run = Run.open(folder)  # every process reads it; the first alone writes
     with locked(run.folder) if told.rank == 0 else contextlib.nullcontext():
-        changes = run.edited() | dict(changes or {})
-        if {"steps", "epochs"} & set(changes):
-            changes.setdefault("seconds", None)
-        run.config = run.config.changed(changes)
+        run.config = run.changed(changes or {})
+        files = _writers(run.folder, run.config, told)
         with _machine(run.config):
             backend.manual_seed(run.config.seed)
             task = TASKS[run.record["task"]].prepare(run.config)
             run.check_data(task)
-            return _train(run, task, callbacks, told, True)
+            return _train(run, task, [*files, *callbacks], told, changes or {})
+
+
+def _writers(folder: pathlib.Path, config: Config, told: Any) -> list[Callback]:
+    """What writes metrics; made before anything is written, for a package may be missing."""
+    if told.rank:
+        return []
+    files: list[Callback] = [reporting.Metrics(folder, config.log_every)]
+    return [*files, reporting.TensorBoard(folder)] if config.tensorboard else files
 
 
 def _train(
-    run: Run, task: Task, callbacks: Sequence[Callback], told: Any, resumed: bool
+    run: Run,
+    task: Task,
+    callbacks: Sequence[Callback],
+    told: Any,
+    changes: Mapping[str, Any] | None,
 ) -> Outcome:
+    """Train to the end; with `changes`, which may be none, from where it was ended."""
     config = run.config
     told.compare("several processes", dataclasses.asdict(config) | {"the data": task.facts()})
     if told.rank:  # what is dropped from its sequences is another thing than in those of rank 0
@@ -143,22 +155,21 @@ def _train(
         backend.manual_seed(int(own[0]))
     trainer = trainer_of(config, task, told)
     checkpoints = Checkpoints(run.folder, config.checkpoint_every, config.keep)
-    if resumed:
-        checkpoints.restore(trainer)
-        _check_bounds(run, trainer)
+    if changes is not None:
+        if not checkpoints.restore(trainer) and run.record.get("steps"):
+            raise RunError(
+                f"{run.folder}: has come to step {run.record['steps']:,}, but its checkpoints are "
+                "gone; start a new run."
+            )
+        _check_bounds(run, trainer, changes)
         if told.rank == 0:
             tidy(run.folder)
-            run.write(status="running", config=None)
-    files: list[Callback] = []
-    if told.rank == 0:
-        files.append(reporting.Metrics(run.folder, config.log_every))
-        if config.tensorboard:
-            files.append(reporting.TensorBoard(run.folder))
+            run.write(status="running", error=None, config=None)
     try:
         with Signals() as signals:
             trainer.run(
                 config.steps, config.epochs,
-                [*files, checkpoints, _Limit(config.seconds), signals, *callbacks],
+                [*callbacks, checkpoints, _Limit(config.seconds), signals],
             )  # fmt: skip
     except BaseException as error:
         if told.rank == 0:
@@ -174,10 +185,17 @@ def _finished(run: Run, trainer: Trainer, notes: list[str]) -> Outcome:
     figures = trainer.figures if trainer.best is None else trainer.best.figures
     task, written = trainer.task, [WEIGHTS]
     if trainer.communicator.rank == 0:
-        task.model.load_state_dict(load(run.folder / WEIGHTS))
-        written += reporting.save_curves(run.folder, task, svg=run.config.svg)
-        if ended not in STATUS:
-            written += task.finish(run.folder)
+        try:
+            task.model.load_state_dict(load(run.folder / WEIGHTS))
+            written += reporting.save_curves(run.folder, task, svg=run.config.svg)
+            if ended not in STATUS:
+                written += task.finish(run.folder)
+        except OSError as cause:
+            where = cause.filename or run.folder
+            raise RunError(
+                f"{where}: {cause.strerror or cause}. The training itself is saved; "
+                f"`minitorch-rnn resume {run.folder}` finishes it."
+            ) from cause
         run.write(  # at last: what is finished is not drawn again
             status="interrupted" if ended in STATUS else "finished",
             ended=ended,
@@ -240,16 +258,17 @@ def _shape(schedule: str, warmup: int, steps: int) -> Callable[[int], float]:
     return shape
 
 
-def _check_bounds(run: Run, trainer: Trainer) -> None:
+def _check_bounds(run: Run, trainer: Trainer, changes: Mapping[str, Any]) -> None:
     """Refuse bounds that a run has passed: it would end after a step, or say what is not so."""
     config, came = run.config, f"{run.folder}: has come to step {trainer.step:,}"
     if config.steps is not None and config.steps < trainer.step:
         raise RunError(f"{came}, and steps is {config.steps:,}; give --steps with more.")
     if config.epochs is not None and config.epochs < trainer.epoch:
         raise RunError(f"{came}, in epoch {trainer.epoch}, and epochs is {config.epochs}.")
-    if config.seconds is not None and config.seconds < trainer.seconds:
+    seconds = config.seconds if "seconds" in changes else None
+    if seconds is not None and seconds < trainer.seconds:
         raise RunError(
-            f"{came} in {trainer.seconds:.0f} s, and seconds is {config.seconds:g}; give --seconds "
+            f"{came} in {trainer.seconds:.0f} s, and seconds is {seconds:g}; give --seconds "
             "with more, or --seconds none."
         )
 
@@ -259,6 +278,10 @@ class _Limit(Callback):
 
     def __init__(self, seconds: float | None) -> None:
         self.seconds = math.inf if seconds is None else seconds
+
+    def at_start(self, trainer: Trainer) -> None:
+        if trainer.seconds > self.seconds:  # by the checkpoint, which all processes have
+            trainer.stop("time", agreed=True)
 
     def after_step(self, trainer: Trainer, step: Step) -> None:
         if trainer.seconds > self.seconds:

@@ -173,14 +173,16 @@ class Trainer:
         if ended in ("steps", "epochs", "time") and self.validated != self.step:
             self._validate(callbacks)
 
-    def stop(self, why: str) -> None:
+    def stop(self, why: str, agreed: bool = False) -> None:
         """End the run after this step; of several processes, all of them after the next.
+
+        With `agreed` every process says so at the same place, and all end at once.
 
         Unless its "time" is over, the model is not judged once more then: a run that goes on later
         is to be the same as one that never stopped.
         """
         self._wish = self._wish or why
-        if self.communicator.size == 1:
+        if agreed or self.communicator.size == 1:
             self._agreed = self._wish
 
     def take_step(self) -> Step | None:
@@ -262,7 +264,8 @@ class Trainer:
 
     def _validate(self, callbacks: Sequence[Callback]) -> None:
         self._watch.look()
-        self.figures = self.task.evaluate()
+        # Rank 0's for all: what is decided by them must be decided alike.
+        self.figures = self.communicator.broadcast(self.task.evaluate())
         self.validated = self.step
         judged = self.figures[self.task.judged_by]
         if isinstance(self.schedule, ReduceLROnPlateau):
@@ -289,14 +292,16 @@ class Trainer:
         times = self.restored + 1
         if times > _SKIPS:
             raise NonFiniteError(f"{error} {_SKIPS} times a checkpoint was restored already.")
-        self.go_back(self)
+        if self.go_back(self) is False:
+            return False
         # The checkpoint knows of the restorations before it.
         share, self.restored = 0.5 ** (times - self.restored), times
         for group in self.optimizer.param_groups:
             for rate in {"lr", "initial_lr"} & set(group):
                 group[rate] *= share
-        if self.schedule is not None and not isinstance(self.schedule, ReduceLROnPlateau):
-            self.schedule.base_lrs = [rate * share for rate in self.schedule.base_lrs]
+        for schedule in (self.schedule, *getattr(self.schedule, "_schedulers", ())):
+            if hasattr(schedule, "base_lrs"):
+                schedule.base_lrs = [rate * share for rate in schedule.base_lrs]
         return True
 
     # What a checkpoint holds ----------------------------------------------------------------------

@@ -70,6 +70,20 @@ def test_every_command_has_a_file_with_its_options():
         assert cli.parser(name).parse_args  # its add_to ran
 
 
+def test_names_in_a_flag_are_taken_one_by_one():
+    options = cli.parser("train").parse_args(["train", "--columns", "a,b", "c"])
+    assert options.columns == ["a,b", "c"]
+
+
+def test_ctrl_c_while_a_command_is_read_is_one_line(monkeypatch, capsys):
+    def interrupted(name):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("importlib.import_module", interrupted)
+    assert cli.main(["train"]) == 130
+    assert one_line(capsys.readouterr().err) == "interrupted"
+
+
 def test_help_reads_no_command():
     program = (
         "import sys; from minitorch_rnn import cli; cli.parser().format_help(); "

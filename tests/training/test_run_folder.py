@@ -1,5 +1,6 @@
 """What may happen to a run folder and to data between start and resume, and while training runs."""
 
+import errno
 import json
 import os
 import pathlib
@@ -428,9 +429,54 @@ def test_what_ended_by_its_time_trains_longer_by_steps(book):
     folder = book.parent / "timed"
     config = TASKS["text"].Config.of(OPTIONS | {"text": str(book), "seconds": 1e-9})
     assert training.start(config, folder).ended == "time"
-    with pytest.raises(RunError, match="--seconds none"):
-        training.resume(folder)
+    again = training.resume(folder)  # as if it had been killed before its end was recorded
+    assert (again.ended, again.steps) == ("time", 1)
     assert training.resume(folder, {"steps": 4}).steps == 4
+
+
+def test_steps_take_the_place_of_epochs_and_epochs_of_steps(half):
+    training.resume(half, {"epochs": 3})
+    run = training.Run.open(half)
+    assert (run.config.steps, run.config.epochs, run.config.seconds) == (None, 3, None)
+    assert training.resume(half, {"steps": run.record["steps"] + 2}).ended == "steps"
+    assert training.Run.open(half).config.epochs is None
+
+
+def test_options_that_were_written_just_before_a_kill_count(half, monkeypatch):
+    real = os.replace
+
+    def killed(source, target):
+        if str(target).endswith("run.json"):
+            raise KeyboardInterrupt
+        real(source, target)
+
+    monkeypatch.setattr("os.replace", killed)
+    with pytest.raises(KeyboardInterrupt):
+        training.resume(half, {"steps": 15})
+    monkeypatch.undo()
+    assert training.resume(half).steps == 15
+
+
+def test_a_run_whose_checkpoints_are_gone_is_not_begun_again(half):
+    weights = (half / "weights.safetensors").read_bytes()
+    shutil.rmtree(half / "checkpoints")
+    with pytest.raises(RunError, match="has come to step 6, but its checkpoints are gone"):
+        training.resume(half)
+    assert (half / "weights.safetensors").read_bytes() == weights
+
+
+def test_a_disk_that_is_full_at_the_very_end_is_told_and_the_run_finished_later(half, monkeypatch):
+    def full(*args, **named):
+        raise OSError(errno.ENOSPC, "No space left on device", "loss.png")
+
+    monkeypatch.setattr(training.reporting, "save_curves", full)
+    with pytest.raises(
+        RunError, match="loss.png: No space left on device. The training itself is saved"
+    ):
+        training.resume(half)
+    monkeypatch.undo()
+    assert training.Run.open(half).status == "running"
+    assert training.resume(half).ended == "steps" and training.Run.open(half).status == "finished"
 
 
 def test_resuming_what_is_finished_says_so(half, capsys):

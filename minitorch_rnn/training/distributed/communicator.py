@@ -271,7 +271,8 @@ class Communicator:
             with contextlib.suppress(OSError, ValueError):  # nobody reads it any more
                 stream.flush()
         text = f"minitorch-rnn: {message}\nAll processes end.\n"
-        os.write(2, text.encode(errors="replace"))
+        with contextlib.suppress(OSError):  # a full disk must not keep the others waiting
+            os.write(2, text.encode(errors="replace"))
         time.sleep(0.3)  # mpiexec passes on what is written, but not once it kills the processes
         self._whole.Abort(status)
 
