@@ -232,10 +232,10 @@ class Config:
         for field in dataclasses.fields(self):
             before, after = getattr(self, field.name), getattr(new, field.name)
             if before != after and not field.metadata["later"]:
-                was = "without it" if before is None else f"with {before!r}"
+                was = "without it" if before is None else f"with {_told(before)}"
                 raise RunError(
-                    f"{field.name}: the run was started {was}, now it is {after!r}. The rest would "
-                    "be another training; start a new run for it."
+                    f"{field.name}: the run was started {was}, now it is {_told(after)}. The rest "
+                    "would be another training; start a new run for it."
                 )
         return new
 

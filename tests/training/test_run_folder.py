@@ -513,3 +513,11 @@ def test_another_option_cannot_be_given_on_resume(half, capsys):
 def test_options_without_a_task_are_refused(tmp_path):
     with pytest.raises(TypeError, match="the options of a task are needed, such as"):
         training.start(training.Config(), tmp_path / "run")
+
+
+@pytest.mark.parametrize("reason", [7, float("nan"), ["x"]])
+def test_a_reason_that_is_no_text_is_told_as_damage(reason, half, capsys):
+    path = half / "run.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"error": reason}))
+    assert cli.main(["runs", str(half.parent)]) == 0
+    assert "its error is" in capsys.readouterr().out
