@@ -240,6 +240,8 @@ def _check(record: Any) -> None:
             raise ValueError(f"its {name} is {record.get(name)!r:.60}")
     if record["format"] != _FORMAT:
         raise ValueError(f"its format is {record['format']}, not {_FORMAT}")
+    if record["status"] == "finished" and record.get("steps") is None:
+        raise ValueError("it is finished, but names no steps")
     if not isinstance(record.get("error"), str | None):
         raise ValueError(f"its error is {record['error']!r:.60}")
     for name, figure in record["figures"].items():

@@ -96,7 +96,7 @@ def test_the_earliest_comes_first(tmp_path, capsys):
     ],
 )  # fmt: skip
 def test_a_damaged_run_is_a_row_with_its_reason(tmp_path, capsys, content):
-    make(tmp_path / "whole", status="finished")
+    make(tmp_path / "whole", status="finished", steps=3)
     make(tmp_path / "hurt")
     (tmp_path / "hurt" / "run.json").write_bytes(content)
     found = listed(tmp_path, capsys)
@@ -107,7 +107,7 @@ def test_a_damaged_run_is_a_row_with_its_reason(tmp_path, capsys, content):
 
 
 def test_what_is_no_run_is_left_out_and_nothing_but_the_record_is_read(tmp_path, capsys):
-    make(tmp_path / "run", status="finished")
+    make(tmp_path / "run", status="finished", steps=3)
     (tmp_path / "run" / "config.toml").write_bytes(b"\xff")
     (tmp_path / "run" / "weights.safetensors").write_bytes(b"no weights")
     (tmp_path / "notes").mkdir()
@@ -116,7 +116,7 @@ def test_what_is_no_run_is_left_out_and_nothing_but_the_record_is_read(tmp_path,
 
 
 def test_the_folder_of_one_run_is_listed_as_such(tmp_path, capsys):
-    make(tmp_path / "run", status="finished")
+    make(tmp_path / "run", status="finished", steps=3)
     assert list(listed(tmp_path / "run", capsys)) == ["run"]
 
 

@@ -521,3 +521,12 @@ def test_a_reason_that_is_no_text_is_told_as_damage(reason, half, capsys):
     path.write_text(json.dumps(json.loads(path.read_text()) | {"error": reason}))
     assert cli.main(["runs", str(half.parent)]) == 0
     assert "its error is" in capsys.readouterr().out
+
+
+def test_a_finished_run_that_names_no_steps_is_told_as_damage(half, capsys):
+    path = half / "run.json"
+    record = json.loads(path.read_text()) | {"status": "finished"}
+    record.pop("steps", None)
+    path.write_text(json.dumps(record))
+    assert cli.main(["resume", str(half)]) == 1
+    assert "names no steps" in one_line(capsys)
