@@ -121,6 +121,32 @@ class ColumnNetwork(Module):
             return outputs.squeeze(1), {n: rows.squeeze(1) for n, rows in last.items()}
         return outputs, last
 
+    def activations(
+        self,
+        x: Any,
+        histories: Mapping[str, Any] | None = None,
+        teacher: Any = None,
+        variant: Variant | str | None = None,
+    ) -> dict[str, Tensor]:
+        """Run the network over x, and show all of it: a_n(t) of every node, by name.
+
+        Args:
+            x, histories, teacher, variant: as in `forward`.
+
+        Returns:
+            (T, B, n) or (T, n) for each node, inputs and output included.
+
+        >>> import minitorch_rnn as mt
+        >>> network = mt.nn.ColumnNetwork(mt.column.jordan(3, 5, 2))
+        >>> {name: a.shape for name, a in network.activations(mt.ones(7, 4, 3)).items()}
+        {'x': (7, 4, 3), 'm': (7, 4, 2), 'h': (7, 4, 5), 'Y': (7, 4, 2)}
+        """
+        column, inputs, given, single = self.prepared(x, histories, teacher, variant)
+        T = len(next(iter(inputs.values())))
+        lines = self.timelines(inputs, given, column=column)
+        found = {name: line.rows(0, T) for name, line in lines.items()}
+        return {name: a.squeeze(1) for name, a in found.items()} if single else found
+
     def prepared(
         self,
         x: Any,

@@ -160,6 +160,9 @@ def test_the_weighted_window_has_the_bounds_it_says(rng):
     x, y = batch.inputs[:, 0, 0], batch.targets[:, 0, 0]
     asked = np.arange(9, len(x) - 19)
     assert np.var(y[asked]) == pytest.approx(task.chance, rel=0.03)
-    known = np.stack([x[asked - d] for d in range(11)] + [np.ones(len(asked))], axis=1)
-    _, residual, _, _ = np.linalg.lstsq(known, y[asked], rcond=None)
-    assert residual[0] / len(asked) == pytest.approx(task.forward, rel=0.03)
+    for delay in (0, 1, 5):
+        lags = range(-delay, 11)
+        known = np.stack([x[asked - d] for d in lags] + [np.ones(len(asked))], axis=1)
+        _, residual, _, _ = np.linalg.lstsq(known, y[asked], rcond=None)
+        assert residual[0] / len(asked) == pytest.approx(task.least(delay), rel=0.03)
+    assert task.least(18) > task.least(19) == task.least(30) == 0

@@ -109,6 +109,7 @@ def test_outputs_and_carried_states_are_those_of_the_explicit_forward_pass(name,
     Y, last = network(x)
     trace = bptt.column.forward(COLUMNS[name], network.state_dict(), x)
     same({"outputs": Y, **last}, {"outputs": trace.Y, **trace.carried()})
+    same(network.activations(x), {node: trace.at(node) for node in network.column.node})
 
 
 @pytest.mark.parametrize("steps", [1, T])  # 1 is shorter than some histories
@@ -117,10 +118,12 @@ def test_a_single_sequence_needs_no_batch_axis(name, steps, rng):
     network, x = drawn(COLUMNS[name], rng, steps)
     reach = {n: sum(k) for n, k in COLUMNS[name].reach.items() if any(k)}
     past = {n: rng.normal(size=(k, 1, network.column.node[n].size)) for n, k in reach.items()}
-    alone, last = network({n: v[:, 0] for n, v in x.items()}, {n: h[:, 0] for n, h in past.items()})
+    parts = [{n: v[:, 0] for n, v in group.items()} for group in (x, past)]
+    alone, last = network(*parts)
     batch, states = network({n: v[:, :1] for n, v in x.items()}, past)
     of_one = {n: state.squeeze(1) for n, state in states.items()}
     same({"outputs": alone, **last}, {"outputs": batch.squeeze(1), **of_one})
+    assert_allclose(network.activations(*parts)[network.column.output].data, alone.data)
 
 
 @pytest.mark.parametrize("form", [mt.tensor, np.ndarray.tolist, lambda x: {"x": x.tolist()}])

@@ -27,15 +27,16 @@ class WeightedWindow:
 
     - Shapes: inputs (T, B, 1); targets (T, B, 1), nan in the first 9 and the last 19 steps.
     - Chance: whoever always says the mean has `chance` as mean squared error.
-    - A network that knows the past and the present alone cannot be below `forward`.
-    - Solved: an error far below `forward`.
+    - A network that knows the past and the present alone cannot be below `least()`, and one that
+      answers d steps later not below `least(d)`.
+    - Solved: an error far below `least()`.
 
     Args:
         steps: T, at least 29. The paper's stream has 10,000 steps.
 
     >>> task = WeightedWindow(steps=40)
     >>> batch = task.draw(np.random.default_rng(0), 1)
-    >>> batch.count, round(task.chance, 5), round(task.forward, 5)
+    >>> batch.count, round(task.chance, 5), round(task.least(), 5)
     (12, 0.00387, 0.00129)
 
     Source: Schuster and Paliwal, "Bidirectional recurrent neural networks", IEEE Transactions on
@@ -52,10 +53,9 @@ class WeightedWindow:
         """The variance of y: the mean squared error of always saying its mean."""
         return float((_WEIGHTS**2).sum() / 12)  # a number uniform in [0, 1) has a variance of 1/12
 
-    @property
-    def forward(self) -> float:
-        """The least mean squared error of whoever knows x up to the present alone."""
-        return float((_WEIGHTS[10:] ** 2).sum() / 12)
+    def least(self, delay: int = 0) -> float:
+        """The least mean squared error of whoever knows x up to t + delay alone; 0 from 19 on."""
+        return float((_WEIGHTS[10 + delay :] ** 2).sum() / 12)
 
     def draw(self, rng: np.random.Generator, batch: int) -> Batch:
         """B sequences."""
