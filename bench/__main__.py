@@ -1,6 +1,7 @@
 """`python -m bench [NAME …]`: run the comparisons, print them, and make the results page.
 
-Nothing that loads NumPy is imported before the threads are pinned.
+`python -m bench papers` runs the experiments of the papers, and has a `--help` of its own. Nothing
+that loads NumPy is imported before the threads are pinned.
 """
 
 import argparse
@@ -12,6 +13,7 @@ import sys
 import tempfile
 
 from bench import surroundings
+from bench.papers import command as papers
 from bench.record import Comparison, Run, read, written
 
 SUBJECTS = {
@@ -27,6 +29,10 @@ SHARED = ["layers", "training"]  # whose work several threads share; more is onl
 
 def main(arguments: list[str] | None = None) -> None:
     """Parse, measure, print, write."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    if arguments[:1] == ["papers"]:
+        papers.main(arguments[1:])
+        return
     options = _options(arguments)
     if options.figures:
         runs = read(options.figures.read_text("utf-8"))
@@ -43,7 +49,7 @@ def main(arguments: list[str] | None = None) -> None:
         page.write(figures)
 
 
-def _options(arguments: list[str] | None) -> argparse.Namespace:
+def _options(arguments: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {_known()}")
     parser.add_argument(

@@ -21,10 +21,15 @@ _VARIABLES = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
 
 def pin(threads: int) -> None:
     """Bind this process to `threads` cores and threads; needed before NumPy is loaded."""
-    for variable in _VARIABLES:
-        os.environ[variable] = str(threads)
+    pin_threads(threads)
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[-threads:])
+
+
+def pin_threads(threads: int) -> None:
+    """Have the libraries of this process, and of its children, use so many threads."""
+    for variable in _VARIABLES:
+        os.environ[variable] = str(threads)
 
 
 def cores() -> int:

@@ -7,6 +7,7 @@ import tomllib
 from functools import reduce
 
 import minitorch_rnn
+from bench.papers.command import NAMES
 from minitorch_rnn import cli, teaching
 
 ROOT = pathlib.Path(__file__).parents[1]
@@ -67,10 +68,12 @@ def test_the_commands_for_training_run(tmp_path, monkeypatch, capsys):
         assert capsys.readouterr().out.strip()
 
 
-def test_there_are_as_many_exercises_and_tutorials_as_it_says():
-    numbers = {"fourteen": 14, "eighteen": 18}
+def test_there_are_as_many_exercises_tutorials_and_papers_as_it_says():
+    numbers = {"fourteen": 14, "eighteen": 18, "thirteen": 13}
     exercises = re.search(r"\[(\w+) exercises\]", README)[1]
     tutorials = re.search(r"course\]\(tutorials\) of (\w+) tutorials", " ".join(README.split()))[1]
+    papers = re.search(r"of the (\w+) is \[one short script\]", " ".join(README.split()))[1]
+    assert numbers[papers] == len(NAMES)
     assert numbers[exercises] == len(teaching.exercises.NAMES)
     assert numbers[tutorials] == len(list((ROOT / "tutorials").glob("*.py")))
 
