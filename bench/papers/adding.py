@@ -32,7 +32,7 @@ RECENT = 2_000  # sequences, of which all must be right before the paper stops
 BATCH = 40
 
 PAPER = Paper(
-    title="The adding problem over 100 steps: the LSTM solves it, the RNN stays at chance",
+    title="The adding problem over 100 steps: the LSTM of 1997 solves it, the RNN does not",
     source=(
         "S. Hochreiter and J. Schmidhuber, Long short-term memory, Neural Computation 9, 1997, "
         "section 5.4, experiment 4"
@@ -50,8 +50,8 @@ PAPER = Paper(
         "for the cell of 1997 had none; its input gates begin nearly closed, with a bias of -3 "
         "(the paper: -3 and -6). The same LSTM with a forget bias of 1, as is common today. And "
         "an RNN of tanh units. Squared error, Adam with a rate of 0.02, gradients clipped to 1, "
-        "batches of 40. Each is stopped by the paper's rule, or after 80,000 sequences, which "
-        "then is the figure told."
+        "batches of 40. Each is stopped by the paper's rule; one that never meets it stops after "
+        "80,000 sequences, so that this figure means it failed."
     ),
     differs=(
         "The paper has 2 blocks of 2 memory cells and 93 weights, a logistic output unit, "

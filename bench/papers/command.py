@@ -79,7 +79,11 @@ def in_order(kept: Mapping[str, Kept]) -> dict[str, Kept]:
 
 
 def _options(arguments: list[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m bench papers", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m bench papers",
+        description="Run the experiments of the papers, print what they find, and write "
+        "bench/PAPERS.md with its pictures and bench/papers.json.",
+    )
     parser.add_argument(
         "names", nargs="*", metavar="NAME", help=f"experiments, of {', '.join(NAMES)} (all)"
     )

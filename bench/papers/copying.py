@@ -142,7 +142,7 @@ def network(net: Net, task: Copying, rng: np.random.Generator) -> nn.Module:
 
 
 def run(seed: int, *, share: float = 1.0, wait: int = 100, judged: int = 25) -> dict[str, Any]:
-    """One seed: of each network the loss by the baseline, the symbols right, and the curve.
+    """One seed: of each network the loss divided by the baseline, the symbols right, and the curve.
 
     Args:
         seed: of weights and sequences.
@@ -193,7 +193,7 @@ def findings(found: list[dict[str, Any]]) -> list[Finding]:
         near = [np.abs(np.array(one[name]["curve"]) / level - 1) < 0.05 for one in found]
         return tuple(float(each.sum() * AVERAGED) for each in near)
 
-    loss, right = "loss by the baseline", "share of the ten symbols that are right"
+    loss, right = "loss divided by the baseline", "share of the ten symbols that are right"
     near = "batches within 5 % of the baseline"
     chance = "not given; chance is 1/8"
     rnn, lstm, orthogonal, short = NETS

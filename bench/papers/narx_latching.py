@@ -51,8 +51,8 @@ PAPER = Paper(
         "and the lengths are ours; as we remember it, the paper used a quasi-Newton method and "
         "judged by the sequences trained on. The factor hangs little on them: in trials with one "
         "seed it was 2.7 to 3.6 also without momentum (learning rates 0.1 and 1), with 1,000 steps "
-        "and with noise twice as strong (0.155). Adam (D = 1, 2 and 6) holds it longer, in the "
-        "same order.",
+        "and with noise about twice as strong (0.155). Adam (D = 1, 2 and 6) holds it longer, in "
+        "the same order.",
         "Six delays give more than the paper's factor here, 3 to 5 of them about that. To which "
         "number of delays the paper's words belong, we could not see.",
         "The noise is uniform in [-0.075, 0.075]. For w = 1.25 a sign once latched is provably "

@@ -27,8 +27,10 @@ seeds. This page is written by `python -m bench papers` from `papers.json` and n
 A band is what the median over the seeds has to be in. It is set from the paper's figure or, where
 we could not see one, from a criterion of our own, and before the run that is shown. Where designs
 were tried and given up before that run, the chapter says so under "What differs". An experiment is
-reproduced if all its figures with a band are inside; a figure without one is there to be read. The
-same seeds give the same bits on the same machine (`python -m bench papers --again`).
+reproduced if all its figures with a band are inside; where the paper's figures were not seen, that
+says no more than that it meets our criterion. A figure without a band is there to be read.
+
+The same seeds give the same bits on the same machine (`python -m bench papers --again`).
 """
 
 

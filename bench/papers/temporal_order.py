@@ -35,7 +35,7 @@ BATCH, SHOWN = 20, 500  # sequences of a batch, and between two points of the pi
 PUBLISHED = 31_390  # sequences that the LSTM needed
 
 PAPER = Paper(
-    title="Temporal order over 100 steps: the LSTM learns it, the RNN stays at chance",
+    title="Temporal order over 100 steps: the LSTM of 1997 learns it, the RNN stays at chance",
     source="S. Hochreiter and J. Schmidhuber, Long short-term memory, Neural Computation 9, 1997, "
     "section 5.6, experiment 6a",
     claim="The LSTM is stopped after 31,390 sequences, when its last 2,000 all had an error below "
@@ -49,7 +49,8 @@ PAPER = Paper(
     "commonly begun today, a bias of 1; and RNNs of 18 tanh units, as many weights, at T = 100 and "
     "at T = 20, where the recurrent matrix begins orthogonal. Softmax and cross entropy, Adam "
     "(rates of 0.02; RNNs 0.005 and 0.01), gradients clipped to 1, batches of 20. Each is stopped "
-    "by the paper's rule, or after 40,000 sequences, which then is the figure told.",
+    "by the paper's rule; one that never meets it stops after 40,000 sequences, so that this "
+    "figure means it failed.",
     differs=(
         "The paper has 2 blocks of 2 memory cells and 156 weights, logistic outputs under the "
         "squared error, a truncated gradient and a change of weights after every sequence. Ours "
