@@ -166,3 +166,5 @@ def test_the_weighted_window_has_the_bounds_it_says(rng):
         _, residual, _, _ = np.linalg.lstsq(known, y[asked], rcond=None)
         assert residual[0] / len(asked) == pytest.approx(task.least(delay), rel=0.03)
     assert task.least(18) > task.least(19) == task.least(30) == 0
+    with pytest.raises(ValueError, match="delay is -1; at least 0 is needed"):
+        task.least(-1)

@@ -54,7 +54,12 @@ class WeightedWindow:
         return float((_WEIGHTS**2).sum() / 12)  # a number uniform in [0, 1) has a variance of 1/12
 
     def least(self, delay: int = 0) -> float:
-        """The least mean squared error of whoever knows x up to t + delay alone; 0 from 19 on."""
+        """The least mean squared error of whoever knows x up to t + delay alone; 0 from 19 on.
+
+        Raises:
+            ValueError: if the delay is below 0.
+        """
+        needs("WeightedWindow.least", delay=(delay, 0))
         return float((_WEIGHTS[10 + delay :] ** 2).sum() / 12)
 
     def draw(self, rng: np.random.Generator, batch: int) -> Batch:
